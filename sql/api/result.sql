@@ -1,0 +1,73 @@
+-- The result dictionary of a run as it stands now: counts of things cleaned follow the actions as they finish.
+-- Raises 22023 when there is no such run.
+create or replace function maint.result(run_id bigint)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, maint, pg_temp
+as $function$
+declare
+  run maint.run_log;
+begin
+  select * into run from maint.run_log as r where r.run_id = result.run_id;
+  if not found then
+    raise exception 'there is no run %', coalesce(result.run_id::text, 'null')
+      using errcode = 'invalid_parameter_value',
+      hint = 'maint.runs lists the runs; dry runs and skipped ones leave no row.';
+  end if;
+  return pg_catalog.jsonb_build_object(
+      'run_id', run.run_id,
+      'timestamp', run.started_at,
+      'status', run.status,
+      'duration_ms', round(extract(epoch from run.finished_at - run.started_at) * 1000, 1),
+      'engine', run.engine)
+    || case when run.error is null then '{}' else pg_catalog.jsonb_build_object('error', run.error) end
+    || coalesce((
+      select pg_catalog.jsonb_object_agg(part.key, part.value)
+      from maint.step_log as s, pg_catalog.jsonb_each(s.result) as part
+      where s.run_id = run.run_id and part.key <> 'cleanup'), '{}')
+    || pg_catalog.jsonb_build_object(
+      'cleanup', coalesce((
+        select pg_catalog.jsonb_object_agg(part.key, part.value)
+        from maint.step_log as s, pg_catalog.jsonb_each(s.result -> 'cleanup') as part
+        where s.run_id = run.run_id), '{}')
+        || coalesce((
+        select pg_catalog.jsonb_object_agg(counted.key, counted.value)
+        from maint.step_log as s
+        join maint.step_definition as d using (step_number)
+        cross join pg_catalog.jsonb_each_text(d.action_counts) as counts (result_key, action_kind)
+        cross join lateral (
+          select pg_catalog.count(*) filter (where a.status = 'succeeded') as done,
+            pg_catalog.count(*) filter (where a.status in ('queued', 'running')) as queued
+          from maint.action as a
+          where a.requested_run_id = run.run_id and a.step_number = s.step_number
+            and a.kind = counts.action_kind
+        ) as done
+        cross join lateral (values
+          (counts.result_key, done.done), (counts.result_key || '_queued', done.queued)) as counted (key, value)
+        where s.run_id = run.run_id and s.status = 'success'), '{}'),
+      'steps', coalesce((
+        select pg_catalog.jsonb_object_agg(s.name, pg_catalog.jsonb_build_object(
+          'number', s.step_number, 'status', s.status, 'reason', s.reason,
+          'duration_ms', round(s.duration_ms, 1), 'error', s.error))
+        from maint.step_log as s where s.run_id = run.run_id), '{}'),
+      'findings', (
+        select pg_catalog.jsonb_build_object(
+          'critical', pg_catalog.count(*) filter (where f.severity = 'critical'),
+          'warning', pg_catalog.count(*) filter (where f.severity = 'warning'),
+          'info', pg_catalog.count(*) filter (where f.severity = 'info'))
+        from maint.finding as f where f.run_id = run.run_id),
+      'actions', coalesce((
+        select pg_catalog.jsonb_object_agg(counted.status, counted.actions)
+        from (
+          select a.status, pg_catalog.count(*) as actions from maint.action as a
+          where a.requested_run_id = run.run_id group by a.status) as counted), '{}'),
+      'alerts', coalesce((
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+          'step', a.step_number, 'severity', a.severity, 'message', a.message) order by a.alert_id)
+        from maint.alert as a where a.run_id = run.run_id), '[]'));
+end
+$function$;
+comment on function maint.result(bigint) is
+  'The result dictionary of a run as it stands now; counts follow the actions as they finish.';

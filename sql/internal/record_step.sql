@@ -1,0 +1,62 @@
+-- Writes what one step reported: its row, findings (seen again, new, resolved), alerts and queued actions.
+-- record is what recordOf or failureRecord in src/core/run.ts makes.
+create or replace function maint.record_step(run_id bigint, step_number int, duration_ms numeric, record jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = pg_catalog, maint, pg_temp
+as $function$
+#variable_conflict use_column
+declare
+  run_started constant timestamptz := (
+    select r.started_at from maint.run_log as r where r.run_id = record_step.run_id);
+begin
+  insert into maint.step_log (run_id, step_number, name, status, reason, started_at, duration_ms, error, result)
+  select record_step.run_id, d.step_number, d.name, record ->> 'status', record ->> 'reason',
+    pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => record_step.duration_ms::float8 / 1000),
+    record_step.duration_ms, record -> 'error', record -> 'result'
+  from maint.step_definition as d
+  where d.step_number = record_step.step_number;
+
+  insert into maint.finding (finding_key, run_id, step_number, kind, severity, schema_name, table_name, object_name,
+    summary, detail, remedy, first_seen, last_seen)
+  select f.key, record_step.run_id, record_step.step_number, f.kind, f.severity, f.schema, f."table", f.object,
+    f.summary, f.detail, f.remedy, run_started, run_started
+  from pg_catalog.jsonb_to_recordset(record -> 'findings') as f (key text, kind text, severity text, schema text,
+    "table" text, object text, summary text, detail jsonb, remedy text)
+  on conflict (finding_key) where resolved_at is null do update set
+    run_id = excluded.run_id, severity = excluded.severity, summary = excluded.summary, detail = excluded.detail,
+    remedy = excluded.remedy, last_seen = excluded.last_seen;
+
+  update maint.finding as f set resolved_at = run_started
+  where f.resolved_at is null
+    and f.kind in (select pg_catalog.jsonb_array_elements_text(record -> 'examined'))
+    and f.run_id <> record_step.run_id
+    and f.finding_key not in (select pg_catalog.jsonb_array_elements_text(record -> 'keep_open'));
+
+  update maint.action as a set status = 'expired', finished_at = run_started,
+    outcome = 'the finding was gone before the action began'
+  where a.status = 'queued'
+    and exists (
+      select from maint.finding as f
+      where f.finding_id = a.finding_id and f.resolved_at is not null
+        and f.step_number = record_step.step_number);
+
+  insert into maint.alert (run_id, step_number, severity, message, detail, created_at)
+  select record_step.run_id, record_step.step_number, a.severity, a.message, coalesce(a.detail, '{}'), run_started
+  from pg_catalog.jsonb_to_recordset(record -> 'alerts') as a (severity text, message text, detail jsonb);
+
+  insert into maint.action (action_key, run_id, requested_run_id, step_number, finding_id, kind, target, reason,
+    evidence, queued_at)
+  select a.key, record_step.run_id, record_step.run_id, record_step.step_number, f.finding_id, a.kind, a.target,
+    a.reason, a.evidence, run_started
+  from pg_catalog.jsonb_to_recordset(record -> 'actions') as a (key text, finding_key text, kind text, target jsonb,
+    reason text, evidence jsonb)
+  join maint.finding as f on f.finding_key = a.finding_key and f.resolved_at is null
+  on conflict (action_key) where status in ('queued', 'running') do update set
+    requested_run_id = excluded.requested_run_id;
+
+  return 'null';
+end
+$function$;
+comment on function maint.record_step(bigint, int, numeric, jsonb) is 'Internal: writes what one step of a run reported.';

@@ -1,0 +1,131 @@
+/** One maintenance run, as a program: the same in the database and over a connection. */
+import { configForObject, configOf } from './configuration.ts';
+import type { SettingsSnapshot } from './configuration.ts';
+import { attempt, clock, FailureError, query, queryOne } from './program.ts';
+import type { Failure, Program } from './program.ts';
+import { sqlstate, unexaminedReason } from './sqlstate.ts';
+import type { UnexaminedReason } from './sqlstate.ts';
+import { findingKey } from '../steps/step.ts';
+import type { Bypass, Context, Json, JsonObject, Report, Step } from '../steps/step.ts';
+
+/** What the guards of maint.start_run hand over when a run may begin. */
+export interface RunRequest {
+  now: string;
+  server_version: number;
+  force: boolean;
+  dry_run: boolean;
+  only: number[] | null;
+  settings: SettingsSnapshot;
+  bypasses: Bypass[];
+  /** Step number -> seconds since its last success; absent where there is none. */
+  seconds_since_success: Record<string, number>;
+}
+
+/** Names of the two bypass levels above a single feature. */
+export const bypassEverything = 'everything';
+export const bypassActions = 'actions';
+
+/** The name under which a step is bypassed: its feature without the prefix, or its own name. */
+export function bypassName(step: Pick<Step, 'feature' | 'name'>): string {
+  return step.feature?.replace(/^features\./, '') ?? step.name;
+}
+
+function skipReason(step: Step, request: RunRequest): UnexaminedReason | 'not_selected' | null {
+  if (request.only && !request.only.includes(step.number)) return 'not_selected';
+  if (request.bypasses.some((bypass) => bypass.feature === bypassName(step))) return 'bypassed';
+  if (step.feature === null) return null;
+  const config = configOf(step, request.settings);
+  if (step.enabledBy && config[step.enabledBy] !== true) return 'disabled';
+  const since = request.seconds_since_success[String(step.number)];
+  if (!request.force && since !== undefined && since < step.interval(config)) return 'not_due';
+  return null;
+}
+
+function contextOf(step: Step, request: RunRequest): Context {
+  return {
+    config: step.feature === null ? {} : (configOf(step, request.settings) as Context['config']),
+    configFor: (object) => configForObject(step, request.settings, object),
+    now: request.now,
+    serverVersion: request.server_version,
+    bypasses: request.bypasses,
+  };
+}
+
+/** A report in the form maint.record_step takes. Actions are withheld while they are bypassed. */
+function recordOf(report: Report, request: RunRequest): JsonObject {
+  const withheld = request.bypasses.some((bypass) => bypass.feature === bypassActions);
+  const actions = withheld ? [] : report.actions;
+  return {
+    status: 'success',
+    reason:
+      withheld && report.actions.length > 0 ? `${report.actions.length} actions withheld: bypassed` : null,
+    result: report.result,
+    findings: report.findings.map((finding) => ({ ...finding, key: findingKey(finding) })),
+    alerts: report.alerts as unknown as Json[],
+    actions: actions.map(({ finding, ...action }) => ({
+      ...action,
+      finding_key: findingKey(finding),
+      key: JSON.stringify([action.kind, action.target.schema, action.target.index]),
+    })),
+    examined: report.examined,
+    keep_open: (report.keepOpen ?? []).map(findingKey),
+  };
+}
+
+function failureRecord(step: Step, failure: Failure): JsonObject {
+  const reason = unexaminedReason(failure.sqlstate) ?? 'failed';
+  return {
+    status: failure.sqlstate === sqlstate.timeBudgetExceeded ? 'timed_out' : 'failed',
+    reason,
+    result: step.unexamined,
+    error: { ...failure },
+  };
+}
+
+function* runStep(step: Step, runId: number, request: RunRequest, budgetMs: number): Program<void> {
+  const record = 'select maint.record_step($1::bigint, $2::int, $3::numeric, $4::jsonb) as row';
+  const skipped = skipReason(step, request);
+  if (skipped) {
+    yield* query(record, [
+      runId,
+      step.number,
+      0,
+      { status: 'skipped', reason: skipped, result: step.unexamined },
+    ]);
+    return;
+  }
+  const started = yield* clock();
+  const outcome = yield* attempt(function* () {
+    const report = yield* step.check(contextOf(step, request));
+    const duration = (yield* clock()) - started;
+    yield* query(record, [runId, step.number, duration, recordOf(report, request)]);
+  }, budgetMs);
+  if (!outcome.ok) {
+    const duration = (yield* clock()) - started;
+    yield* query(record, [runId, step.number, duration, failureRecord(step, outcome.failure)]);
+  }
+}
+
+function* runAll(steps: readonly Step[], request: RunRequest): Program<JsonObject> {
+  const { run_id: runId } = yield* queryOne<{ run_id: number }>('select maint.open_run($1::jsonb) as row', [
+    { now: request.now, force: request.force, dry_run: request.dry_run, only: request.only },
+  ]);
+  const budgetMs = Number(request.settings.database['operational.maintenance_tasks.step_time_budget']) * 1000;
+  for (const step of steps) yield* runStep(step, runId, request, budgetMs);
+  return yield* queryOne<JsonObject>('select maint.finish_run($1::bigint) as row', [runId]);
+}
+
+/** Runs the steps and returns the result dictionary. A dry run does the same and leaves nothing behind. */
+export function* runMaintenance(steps: readonly Step[], request: RunRequest): Program<JsonObject> {
+  if (!request.dry_run) return yield* runAll(steps, request);
+  let result: JsonObject = {};
+  const outcome = yield* attempt(function* () {
+    result = yield* runAll(steps, request);
+    throw new FailureError(rollBack);
+  });
+  if (!outcome.ok && outcome.failure.sqlstate !== rollBack.sqlstate) throw new FailureError(outcome.failure);
+  return result;
+}
+
+/** Thrown to roll a dry run back. Class PM is not used by PostgreSQL. */
+const rollBack: Failure = { sqlstate: 'PM000', message: 'dry run' };
