@@ -1,0 +1,62 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { outDirectory, setUpLog, v8Root } from './paths.ts';
+import { CannotServe } from './set-up/problem.ts';
+import { ensureServer } from './set-up/server.ts';
+import { ensureV8 } from './set-up/v8.ts';
+
+/**
+ * Makes ready what the command given as arguments needs. Called by with-set-up.sh before every npm script, so with
+ * everything in place it only looks and returns.
+ */
+async function setUp(command: string): Promise<void> {
+  mkdirSync(outDirectory, { recursive: true });
+  const needs = needsOf(command);
+  if (needs.server) {
+    const postgres = await ensureServer();
+    await ensureV8();
+    // Temporary: null while build/bridge.ts is not there yet.
+    const bridge = join(import.meta.dirname, 'bridge.ts');
+    if (existsSync(bridge)) {
+      const { buildBridge } = (await import(bridge)) as {
+        buildBridge(options: { pgConfig: string; v8Root: string }): Promise<string>;
+      };
+      await buildBridge({ pgConfig: postgres.pgConfig, v8Root });
+    }
+  }
+  if (needs.bundle) {
+    const { buildBundle } = await import('./bundle.ts');
+    await buildBundle();
+  }
+}
+
+/** What each npm script stands on; a script that is not named here gets everything. */
+function needsOf(command: string): { server: boolean; bundle: boolean } {
+  // A server that the user names brings its own engine: no PostgreSQL, compiler or V8 is needed here then.
+  const ownServer = (process.env['DATABASE_URL'] ?? '') !== '';
+  switch (basename(command)) {
+    case 'check.ts':
+    case 'docs.ts':
+      return { server: false, bundle: false };
+    case 'cluster-command.ts':
+      return { server: true, bundle: false };
+    case 'pg-maint.js':
+      return { server: false, bundle: true };
+    case 'bundle.ts':
+      return { server: !ownServer, bundle: false };
+    case 'start.ts':
+      return { server: !ownServer, bundle: true };
+    default:
+      return { server: true, bundle: true };
+  }
+}
+
+try {
+  rmSync(setUpLog, { force: true });
+  // The words of the command are `node build/start.ts …`; by hand it may be called without any.
+  await setUp(process.argv[3] ?? '');
+} catch (error) {
+  if (error instanceof CannotServe) process.stderr.write(`${error.message}\n`);
+  else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+}
