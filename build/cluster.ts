@@ -202,14 +202,19 @@ async function launch(
   });
   closeSync(log);
   child.unref();
-  let ended = false;
-  child.once('exit', () => (ended = true)).once('error', () => (ended = true));
+  let spawnError: Error | undefined;
+  child.once('error', (error) => (spawnError = error));
+  const ended = (): boolean =>
+    spawnError !== undefined || child.exitCode !== null || child.signalCode !== null;
   try {
-    await waitUntilReady(layout, () => ended);
+    await waitUntilReady(layout, ended);
   } catch (error) {
-    if (!ended) process.kill(-(child.pid ?? 0), 'SIGQUIT');
+    child.kill('SIGQUIT');
     const output = readFileSync(layout.log).subarray(logged).toString().trim();
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${output}`, { cause: error });
+    const reason = spawnError ?? error;
+    throw new Error(`${reason instanceof Error ? reason.message : String(reason)}\n${output}`, {
+      cause: error,
+    });
   }
 }
 

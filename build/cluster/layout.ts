@@ -40,8 +40,8 @@ export function layoutOf(directory: string): Layout {
 
 export function readMarker(layout: Layout): Marker | null {
   if (!existsSync(layout.marker)) return null;
-  const marker = JSON.parse(readFileSync(layout.marker, 'utf8')) as Marker;
-  return marker.madeBy === 'pg-maint' ? marker : null;
+  const marker = JSON.parse(readFileSync(layout.marker, 'utf8')) as Partial<Marker>;
+  return marker.madeBy === 'pg-maint' ? (marker as Marker) : null;
 }
 
 export function writeMarker(layout: Layout, marker: Marker): void {
