@@ -49,8 +49,9 @@ export function configForObject<All extends Settings>(
   const config = configOf(step, settings);
   for (const key of Object.keys(step.config)) {
     const path = settingPath(step, key);
-    const match = settings.scoped.findLast((setting) => setting.path === path && matches(setting, object));
-    if (match) config[key] = match.value;
+    for (const setting of settings.scoped) {
+      if (setting.path === path && matches(setting, object)) config[key] = setting.value;
+    }
   }
   return config as ConfigOf<All>;
 }

@@ -1,0 +1,63 @@
+/** Makes build/out/sql (what an installation puts into a database) and build/out/worker (the command pg-maint). */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+import { makeManifest } from './manifest.ts';
+import { outDirectory, repository } from './paths.ts';
+
+/** The dispatcher's function body: one script. Deterministic: the same sources give the same bytes. */
+async function dispatcherBody(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(repository, 'src/plv8/dispatcher.ts')],
+    absWorkingDir: repository,
+    bundle: true,
+    write: false,
+    // Any node: import is an error here; V8 10.2 (libnode108) is the oldest that must read the output.
+    platform: 'neutral',
+    target: 'es2022',
+    format: 'iife',
+    globalName: 'maint',
+    charset: 'ascii',
+    legalComments: 'none',
+    footer: { js: 'return maint.dispatch(request);' },
+    logLevel: 'warning',
+  });
+  const [output] = outputFiles;
+  if (!output) throw new Error('esbuild made no output for src/plv8/dispatcher.ts');
+  return output.text;
+}
+
+/** Writes a file only as a whole, so that a reader at any moment sees the old or the new one. */
+function writeWhole(path: string, content: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, path);
+}
+
+async function buildWorker(): Promise<void> {
+  await build({
+    entryPoints: [join(repository, 'src/worker/cli.ts')],
+    absWorkingDir: repository,
+    outfile: join(outDirectory, 'worker/pg-maint.js'),
+    bundle: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'esm',
+    packages: 'external',
+    banner: { js: '#!/usr/bin/env node' },
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+}
+
+export async function buildBundle(): Promise<void> {
+  const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const manifest = makeManifest(version, await dispatcherBody());
+  writeWhole(join(outDirectory, 'sql/manifest.json'), `${JSON.stringify(manifest, null, 1)}\n`);
+  if (existsSync(join(repository, 'src/worker/cli.ts'))) await buildWorker();
+}
+
+if (import.meta.main) await buildBundle();

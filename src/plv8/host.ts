@@ -1,0 +1,57 @@
+/** The host inside the database: programs over plv8.execute. */
+/// <reference path="./plv8.d.ts" />
+import type { SyncHost } from '../core/drivers.ts';
+import { FailureError } from '../core/program.ts';
+import type { Parameter } from '../core/program.ts';
+
+function rowValue(row: unknown): unknown {
+  return (row as { row: unknown }).row;
+}
+
+/** A server error as a FailureError. Must be called before the error leaves plv8.subtransaction. */
+function databaseError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof FailureError) return error;
+  const { sqlerrcode, message, detail, hint, context } = error as Plv8Error;
+  if (!sqlerrcode) return error;
+  return new FailureError({
+    sqlstate: sqlerrcode,
+    message,
+    ...(detail && { detail }),
+    ...(hint && { hint }),
+    ...(context && { context }),
+  });
+}
+
+export const plv8Host: SyncHost = {
+  query(text: string, parameters: readonly Parameter[]): unknown[] {
+    let rows: unknown;
+    try {
+      rows = parameters.length === 0 ? plv8.execute(text) : plv8.execute(text, parameters);
+    } catch (error) {
+      throw databaseError(error);
+    }
+    if (!Array.isArray(rows)) throw new Error(`a query must return rows: ${text.trim().slice(0, 80)}`);
+    return rows.map(rowValue);
+  },
+
+  subtransaction(body: () => unknown): unknown {
+    // PL/V8 passes on neither the value nor the error's own fields, so both are kept here.
+    let value: unknown;
+    let thrown: { error: unknown } | null = null;
+    try {
+      plv8.subtransaction(() => {
+        try {
+          value = body();
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      throw thrown === null ? error : (thrown as { error: unknown }).error;
+    }
+    return value;
+  },
+
+  clock: () => Date.now(),
+};

@@ -1,0 +1,8 @@
+/** The registry: one line a step, in order. */
+import bypassStatus from './00-bypass-status.ts';
+import integrityCheck from './01-integrity-check.ts';
+import orphanedIndexes from './02-orphaned-indexes.ts';
+import invalidIndexes from './03-invalid-indexes.ts';
+import type { Step } from './step.ts';
+
+export const steps: readonly Step[] = [bypassStatus, integrityCheck, orphanedIndexes, invalidIndexes];

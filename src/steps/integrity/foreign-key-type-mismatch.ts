@@ -1,0 +1,80 @@
+/** Foreign keys whose columns have another type than the ones they reference: joins cast, and values may not fit. */
+import { query } from '../../core/program.ts';
+import type { IntegrityCheck } from './check.ts';
+import { integrityKind, userSchema, wholeReport } from './check.ts';
+
+interface Mismatch {
+  column: string;
+  type: string;
+  referenced_column: string;
+  referenced_type: string;
+}
+
+interface Row {
+  schema: string;
+  table: string;
+  constraint: string;
+  quoted_table: string;
+  quoted_constraint: string;
+  mismatches: Mismatch[] | null;
+  remedy: string | null;
+}
+
+/** A domain counts as the type it is made of. */
+const text = `
+  with recursive base_type (oid, base) as (
+    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
+    union all
+    select t.oid, b.base from base_type as b
+    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
+  )
+  select pg_catalog.jsonb_build_object('schema', n.nspname, 'table', c.relname, 'constraint', k.conname,
+      'quoted_table', pg_catalog.format('%I.%I', n.nspname, c.relname),
+      'quoted_constraint', pg_catalog.quote_ident(k.conname),
+      'mismatches', pairs.mismatches,
+      'remedy', case when pairs.remedy is not null
+        then pg_catalog.format('alter table %I.%I %s;', n.nspname, c.relname, pairs.remedy) end) as row
+  from pg_catalog.pg_constraint as k
+  join pg_catalog.pg_class as c on c.oid = k.conrelid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  cross join lateral (
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+          'column', a.attname, 'type', pg_catalog.format_type(a.atttypid, null),
+          'referenced_column', f.attname, 'referenced_type', pg_catalog.format_type(f.atttypid, null))
+          order by key.position) as mismatches,
+      pg_catalog.string_agg(pg_catalog.format('alter column %I type %s', a.attname,
+        pg_catalog.format_type(f.atttypid, f.atttypmod)), ', ' order by key.position) as remedy
+    from pg_catalog.unnest(k.conkey, k.confkey) with ordinality as key (own, referenced, position)
+    join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = key.own
+    join pg_catalog.pg_attribute as f on f.attrelid = k.confrelid and f.attnum = key.referenced
+    join base_type as ab on ab.oid = a.atttypid
+    join base_type as fb on fb.oid = f.atttypid
+    where ab.base <> fb.base
+  ) as pairs
+  where k.contype = 'f' and k.conparentid = 0 and ${userSchema}
+  order by n.nspname, c.relname, k.conname`;
+
+const name = 'foreign_key_type_mismatch';
+
+export const foreignKeyTypeMismatch: IntegrityCheck = {
+  name,
+  title: 'Foreign keys whose column types differ',
+  *look() {
+    const rows = yield* query<Row>(text);
+    const findings = rows.flatMap((row) => {
+      const [first] = row.mismatches ?? [];
+      if (!first || !row.mismatches) return [];
+      return {
+        kind: integrityKind(name),
+        severity: 'warning' as const,
+        schema: row.schema,
+        table: row.table,
+        object: row.constraint,
+        summary: `Foreign key ${row.quoted_constraint} of ${row.quoted_table} compares ${first.type} with ${first.referenced_type}.`,
+        detail: { columns: row.mismatches.map((pair) => ({ ...pair })) },
+        remedy: row.remedy,
+      };
+    });
+    return wholeReport(rows.length, findings);
+  },
+};
