@@ -1,4 +1,4 @@
-create view maint.config_effective as
+create or replace view maint.config_effective as
 select
   d.path,
   case when s.path is null or problem.message is not null then d.default_value else s.value end as value,

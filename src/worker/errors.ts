@@ -1,0 +1,17 @@
+import pg from 'pg';
+
+/** Something the caller can mend: `problem` says what is wrong, `fix` what to do, a command where there is one. */
+export class CouldNotRun extends Error {
+  readonly fix: string | null;
+
+  constructor(problem: string, fix: string | null = null, options?: ErrorOptions) {
+    super(problem, options);
+    this.name = 'CouldNotRun';
+    this.fix = fix;
+  }
+}
+
+/** SQLSTATE of an error that came from the server, else null. */
+export function sqlstateOf(error: unknown): string | null {
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
+}

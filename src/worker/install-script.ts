@@ -1,0 +1,221 @@
+/** The SQL of an installation, in the pieces that install.ts runs and as scripts for servers it can't reach. */
+import pg from 'pg';
+import type { Manifest } from './manifest.ts';
+
+export type Engine = 'plv8' | 'maint_v8' | 'worker';
+
+const literal = (text: string): string => pg.escapeLiteral(text);
+
+const jsonLiteral = (value: unknown): string => `${literal(JSON.stringify(value))}::pg_catalog.jsonb`;
+
+/** A dollar-quoted string; the tag occurs nowhere in the text. */
+function dollarQuoted(text: string, name: string): string {
+  let tag = `$${name}$`;
+  for (let count = 1; text.includes(tag); count += 1) tag = `$${name}_${count}$`;
+  return `${tag}${text}${tag}`;
+}
+
+/** The name of the one object that a file defines. */
+export function objectName(file: string): string {
+  return file.replace(/^.*\//, '').replace(/\.sql$/, '');
+}
+
+export const createMigrationTable = `
+create table if not exists maint.migration (
+  version int primary key,
+  name text not null,
+  applied_at timestamptz not null default pg_catalog.now()
+);
+comment on table maint.migration is 'Which migrations of the tables have been applied; never by hand.';
+`;
+
+export function recordMigration(migration: Manifest['migrations'][number]): string {
+  return `insert into maint.migration (version, name) values (${migration.number}, ${literal(migration.name)});`;
+}
+
+/** Replaces the rows that say which steps and settings this version has. */
+export function writeDefinitions(manifest: Manifest): string {
+  return `
+delete from maint.step_definition;
+insert into maint.step_definition (step_number, name, title, feature, enabled_path, action_counts, unexamined)
+select s.number, s.name, s.title, s.feature, s.enabled_path, s.action_counts, s.unexamined
+from pg_catalog.jsonb_to_recordset(${jsonLiteral(manifest.steps)}) as s (number int, name text, title text,
+  feature text, enabled_path text, action_counts jsonb, unexamined jsonb);
+delete from maint.setting_definition;
+insert into maint.setting_definition (path, step_number, type, unit, default_value, minimum, maximum, choices, scoped, doc)
+select s.path, s.step_number, s.type, s.unit, s.default_value, s.minimum, s.maximum, nullif(s.choices, 'null'), s.scoped,
+  s.doc
+from pg_catalog.jsonb_to_recordset(${jsonLiteral(manifest.settings)}) as s (path text, step_number int, type text,
+  unit text, default_value jsonb, minimum numeric, maximum numeric, choices jsonb, scoped boolean, doc text);
+`;
+}
+
+/** Creates or replaces the function that holds the bundle. Bodies are checked here: a broken engine shows at once. */
+export function createDispatcher(manifest: Manifest, engine: Exclude<Engine, 'worker'>): string {
+  return `
+set local check_function_bodies = on;
+create or replace function maint.dispatch(request jsonb) returns jsonb
+language ${engine} volatile as ${dollarQuoted(`\n${manifest.dispatcherBody}\n`, 'bundle')};
+set local check_function_bodies = off;
+comment on function maint.dispatch(jsonb) is
+  ${literal(`Internal: the checks of pg-maint ${manifest.version}, bundled. Called by maint.run.`)};
+`;
+}
+
+export function writeInstallation(manifest: Manifest, engine: string): string {
+  return `
+insert into maint.installation as i (version, engine, bundle_sha256)
+values (${literal(manifest.version)}, ${engine}, ${literal(manifest.bundleSha256)})
+on conflict (only_row) do update set version = excluded.version, engine = excluded.engine,
+  bundle_sha256 = excluded.bundle_sha256, installed_at = excluded.installed_at, installed_by = excluded.installed_by;
+`;
+}
+
+/** Drops all views and routines of the schema but an extension's own, together: they may use each other. */
+export const dropCode = `
+do $drop$
+declare
+  views constant text := (
+    select pg_catalog.string_agg(pg_catalog.format('maint.%I', c.relname), ', ')
+    from pg_catalog.pg_class as c
+    where c.relnamespace = 'maint'::pg_catalog.regnamespace and c.relkind = 'v');
+  routines constant text := (
+    select pg_catalog.string_agg(pg_catalog.format('maint.%I(%s)', p.proname,
+      pg_catalog.pg_get_function_identity_arguments(p.oid)), ', ')
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'maint'::pg_catalog.regnamespace
+      and not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'e'));
+begin
+  if views is not null then
+    execute 'drop view ' || views;
+  end if;
+  if routines is not null then
+    execute 'drop routine ' || routines;
+  end if;
+end
+$drop$;
+`;
+
+/** Picks the engine in SQL, from the languages that exist. */
+function dispatcherByLanguage(manifest: Manifest): string {
+  const create = (engine: Exclude<Engine, 'worker'>): string =>
+    `  if exists (select from pg_catalog.pg_language where lanname = '${engine}') then
+    execute ${dollarQuoted(createDispatcher(manifest, engine).replaceAll(/^set local .*\n/gm, ''), 'sql')};
+    perform pg_catalog.set_config('maint.engine', '${engine}', true);
+    return;
+  end if;
+`;
+  return `
+select pg_catalog.set_config('maint.engine', 'worker', true);
+do ${dollarQuoted(
+    `
+begin
+  set local check_function_bodies = on;
+${create('plv8')}${create('maint_v8')}end
+`,
+    'dispatcher',
+  )};
+set local check_function_bodies = off;
+${writeInstallation(manifest, "pg_catalog.current_setting('maint.engine')")}`;
+}
+
+function codeAndRows(manifest: Manifest): string {
+  return [
+    writeDefinitions(manifest),
+    'set local check_function_bodies = off;\n',
+    ...manifest.routines.map(({ file, sql }) => `-- ${file}\n${sql}\n`),
+    ...manifest.views.map(({ file, sql }) => `-- ${file}\n${sql}\n`),
+    dispatcherByLanguage(manifest),
+    'select maint.apply_grants();\n',
+  ].join('');
+}
+
+function extensionScript(manifest: Manifest): string {
+  return `-- pg-maint ${manifest.version}, made by npm run build.
+\\echo Use "CREATE EXTENSION maint" to load this file. \\quit
+${createMigrationTable}
+${manifest.migrations.map((migration) => `${migration.sql}\n${recordMigration(migration)}\n`).join('\n')}
+${codeAndRows(manifest)}
+-- What was configured and recorded is the user's: pg_dump keeps it.
+select pg_catalog.pg_extension_config_dump(c.oid::pg_catalog.regclass, '')
+from pg_catalog.pg_class as c
+where c.relnamespace = 'maint'::pg_catalog.regnamespace and c.relkind in ('r', 'S')
+  and c.relname not in ('migration', 'installation', 'step_definition', 'setting_definition')
+order by c.relname;
+`;
+}
+
+function plainScript(manifest: Manifest): string {
+  const migrations = manifest.migrations.map(
+    (migration) => `
+do ${dollarQuoted(
+      `
+begin
+  if not exists (select from maint.migration where version = ${migration.number}) then
+    execute ${dollarQuoted(`\n${migration.sql}\n${recordMigration(migration)}\n`, 'sql')};
+  end if;
+end
+`,
+      'migration',
+    )};`,
+  );
+  const newest = Math.max(...manifest.migrations.map(({ number }) => number));
+  return `-- pg-maint ${manifest.version} for psql alone, made by npm run build:
+--   psql -X -v ON_ERROR_STOP=1 -f pg-maint--${manifest.version}.sql
+-- All of it or nothing. The engine is the language that exists: create extension plv8, or maint_v8, before.
+-- Run it again to upgrade, to repair, or after creating the roles maint_reader and maint_operator.
+\\set ON_ERROR_STOP 1
+begin;
+set local search_path = pg_catalog, pg_temp;
+set local client_min_messages = warning;
+set local lock_timeout = '60s';
+select pg_catalog.pg_advisory_xact_lock(1835100526, 2), pg_catalog.pg_advisory_xact_lock(1835100526, 1);
+do $guard$
+begin
+  if pg_catalog.current_setting('server_version_num')::int < 150000 then
+    raise exception 'pg-maint needs PostgreSQL 15 or newer' using errcode = 'feature_not_supported';
+  end if;
+  if pg_catalog.to_regnamespace('maint') is not null and pg_catalog.to_regclass('maint.migration') is null
+    and exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('maint')) then
+    raise exception 'there is a schema maint that is not of pg-maint' using errcode = 'duplicate_schema',
+      hint = 'Rename it: alter schema maint rename to something_else;';
+  end if;
+end
+$guard$;
+create schema if not exists maint;
+${createMigrationTable}
+do $guard$
+begin
+  if exists (select from maint.migration where version > ${newest}) then
+    raise exception 'the database was installed by a newer pg-maint than ${manifest.version}'
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
+end
+$guard$;
+${migrations.join('\n')}
+${dropCode}
+${codeAndRows(manifest)}
+commit;
+`;
+}
+
+function controlFile(manifest: Manifest): string {
+  return `# pg-maint ${manifest.version}
+comment = 'keeps a PostgreSQL database healthy from inside it'
+default_version = '${manifest.version}'
+schema = 'maint'
+relocatable = false
+superuser = false
+`;
+}
+
+/** File name -> content: for CREATE EXTENSION, and for psql where files can't be put on the server. */
+export function installScripts(manifest: Manifest): Record<string, string> {
+  return {
+    [`maint--${manifest.version}.sql`]: extensionScript(manifest),
+    'maint.control': controlFile(manifest),
+    [`pg-maint--${manifest.version}.sql`]: plainScript(manifest),
+  };
+}

@@ -1,0 +1,256 @@
+/** Puts pg-maint into a database: all of it in one transaction, so that there is never half of it. */
+import type pg from 'pg';
+import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
+import { chooseEngine } from './engine.ts';
+import { CouldNotRun, sqlstateOf } from './errors.ts';
+import {
+  createDispatcher,
+  createMigrationTable,
+  dropCode,
+  objectName,
+  recordMigration,
+  writeDefinitions,
+  writeInstallation,
+} from './install-script.ts';
+import type { Engine } from './install-script.ts';
+import { readManifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
+import { actAsOwner, refuseForeignSchema, requireServer } from './preflight.ts';
+import { privilegeNeeds } from './privileges.ts';
+import type { PrivilegeNeed } from './privileges.ts';
+
+export interface InstallOptions {
+  /** Forces an engine; otherwise the first of plv8, maint_v8 and worker that can be had. */
+  engine?: Engine;
+  /** What to install; otherwise what the build made. */
+  manifest?: Manifest;
+}
+
+export interface InstallReport {
+  /** `already_installed`: this very version was there; whatever was missing or changed by hand is as it should be. */
+  outcome: 'installed' | 'upgraded' | 'already_installed';
+  database: string;
+  /** The role that everything belongs to and that runs have the rights of. */
+  owner: string;
+  version: string;
+  previousVersion: string | null;
+  engine: Engine;
+  /** Why a better engine was not taken. */
+  engineNotes: string[];
+  /** The extension that was created for the engine. */
+  createdExtension: string | null;
+  /** The migrations applied this time. */
+  migrations: string[];
+  /** Which of the roles exist and got their rights. */
+  roles: { maint_reader: boolean; maint_operator: boolean };
+  privileges: PrivilegeNeed[];
+}
+
+/** Serialization failure and deadlock: PostgreSQL asks to try again. */
+const tryAgain = new Set(['40001', '40P01']);
+const attempts = 3;
+
+/**
+ * Installs or upgrades pg-maint in the database at `url`, or repairs what is there; nothing outside schema maint changes
+ * except that an engine's extension may be created. Any number of calls at once wait for each other.
+ * Throws CouldNotRun with the way to mend it when the database can't take it, and server errors as they are.
+ */
+export async function install(url: string | undefined, options: InstallOptions = {}): Promise<InstallReport> {
+  const manifest = options.manifest ?? readManifest();
+  return await withConnection(url, async (client) => {
+    await requireServer(client);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await inTransaction(client, () => installInto(client, manifest, options.engine));
+      } catch (error) {
+        const code = sqlstateOf(error);
+        if (code === '55P03')
+          throw new CouldNotRun('a run or another installation is under way', 'try again later', {
+            cause: error,
+          });
+        if (code === null || !tryAgain.has(code) || attempt === attempts) throw error;
+      }
+    }
+  });
+}
+
+async function installInto(
+  client: pg.Client,
+  manifest: Manifest,
+  forced: Engine | undefined,
+): Promise<InstallReport> {
+  await client.query(`set local search_path = pg_catalog, pg_temp;
+    set local client_min_messages = warning;
+    set local statement_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0;
+    set local lock_timeout = '300s'`);
+  // Others that install are quick; a run may take as long as its steps' time budgets.
+  await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, installLock]);
+  await client.query(`set local lock_timeout = '60s'`);
+  await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, runLock]);
+
+  const schemaExists = await refuseForeignSchema(client);
+  const choice = await chooseEngine(client, forced);
+  await actAsOwner(client, schemaExists);
+  if (!schemaExists) await client.query('create schema maint');
+  const before = await installed(client);
+  await client.query(createMigrationTable);
+  const migrations = await migrate(client, manifest);
+  await client.query(writeDefinitions(manifest));
+  await client.query('set local check_function_bodies = off');
+  await replaceCode(client, manifest, choice.engine);
+  await client.query(writeInstallation(manifest, `'${choice.engine}'`));
+  const { roles } = await queryRow<{ roles: InstallReport['roles'] }>(
+    client,
+    'select maint.apply_grants() as roles',
+  );
+  const { database, owner } = await queryRow<{ database: string; owner: string }>(
+    client,
+    'select current_database() as database, current_user as owner',
+  );
+  const unchanged =
+    before !== null &&
+    before.version === manifest.version &&
+    before.bundle_sha256 === manifest.bundleSha256 &&
+    before.engine === choice.engine &&
+    migrations.length === 0;
+  return {
+    outcome: before === null ? 'installed' : unchanged ? 'already_installed' : 'upgraded',
+    database,
+    owner,
+    version: manifest.version,
+    previousVersion: before?.version ?? null,
+    engine: choice.engine,
+    engineNotes: choice.notes,
+    createdExtension: choice.created,
+    migrations,
+    roles,
+    privileges: await privilegeNeeds(client),
+  };
+}
+
+interface Installation {
+  version: string;
+  engine: Engine;
+  bundle_sha256: string;
+}
+
+async function installed(client: pg.Client): Promise<Installation | null> {
+  const { exists } = await queryRow<{ exists: boolean }>(
+    client,
+    `select pg_catalog.to_regclass('maint.installation') is not null as exists`,
+  );
+  if (!exists) return null;
+  const found = await client.query<Installation>(
+    'select version, engine, bundle_sha256 from maint.installation',
+  );
+  return found.rows[0] ?? null;
+}
+
+/** Applies the migrations that are missing and returns their names. */
+async function migrate(client: pg.Client, manifest: Manifest): Promise<string[]> {
+  const applied = await client.query<{ version: number; name: string }>(
+    'select version, name from maint.migration order by version',
+  );
+  for (const { version, name } of applied.rows) {
+    const known = manifest.migrations.find(({ number }) => number === version);
+    if (known === undefined) {
+      throw new CouldNotRun(
+        `the database was installed by a newer pg-maint: it has the migration ${version} (${name}), ` +
+          `which ${manifest.version} does not know`,
+        'use that newer pg-maint',
+      );
+    }
+    if (known.name !== name) {
+      throw new CouldNotRun(
+        `migration ${version} is ${name} in the database but ${known.name} in this pg-maint`,
+        'use the pg-maint that installed it',
+      );
+    }
+  }
+  const done = new Set(applied.rows.map(({ version }) => version));
+  const missing = manifest.migrations
+    .filter(({ number }) => !done.has(number))
+    .sort((a, b) => a.number - b.number);
+  for (const migration of missing) {
+    await client.query(migration.sql);
+    await client.query(recordMigration(migration));
+  }
+  return missing.map(({ number, name }) => `${String(number).padStart(4, '0')}_${name}`);
+}
+
+/** A changed result type, changed parameter names, changed columns of a view: what can't be replaced in place. */
+const mustBeDropped = new Set(['42P13', '42P16']);
+
+/** Brings routines and views to the state of the manifest. In place where possible: others may have views on ours. */
+async function replaceCode(client: pg.Client, manifest: Manifest, engine: Engine): Promise<void> {
+  await client.query('savepoint code');
+  try {
+    const old = await routines(client);
+    await createCode(client, manifest, engine);
+    const now = await routines(client);
+    // A row version that is still the same was not replaced: the manifest does not have this routine.
+    for (const [identity, rowVersion] of now) {
+      if (old.get(identity) === rowVersion) await client.query(`drop routine ${identity}`);
+    }
+  } catch (error) {
+    const code = sqlstateOf(error);
+    if (code === null || !mustBeDropped.has(code)) throw nameDependents(error);
+    await client.query('rollback to savepoint code');
+    try {
+      await client.query(dropCode);
+    } catch (dropError) {
+      throw nameDependents(dropError);
+    }
+    await createCode(client, manifest, engine);
+  }
+  await client.query('release savepoint code');
+}
+
+function nameDependents(error: unknown): unknown {
+  if (sqlstateOf(error) !== '2BP01') return error;
+  const detail = (error as pg.DatabaseError).detail ?? (error as Error).message;
+  return new CouldNotRun(
+    `something of yours depends on a function or view that this version changes:\n${detail}`,
+    'drop that first and create it again afterwards',
+    { cause: error },
+  );
+}
+
+async function createCode(client: pg.Client, manifest: Manifest, engine: Engine): Promise<void> {
+  for (const { file, sql } of [...manifest.routines, ...manifest.views]) {
+    try {
+      await client.query(sql);
+    } catch (error) {
+      if (error instanceof Error) error.message += ` (in ${file})`;
+      throw error;
+    }
+  }
+  if (engine !== 'worker') await client.query(createDispatcher(manifest, engine));
+  const names = manifest.views.map(({ file }) => objectName(file));
+  const vanished = await client.query<{ view: string }>(
+    `select pg_catalog.format('maint.%I', c.relname) as view from pg_catalog.pg_class as c
+     where c.relnamespace = 'maint'::regnamespace and c.relkind = 'v' and c.relname <> all ($1)
+     order by c.relname`,
+    [names],
+  );
+  if (vanished.rows.length > 0) {
+    await client.query(`drop view ${vanished.rows.map(({ view }) => view).join(', ')}`);
+  }
+}
+
+/** Identity -> version of its catalog row, for all routines of the schema that belong to no extension. */
+async function routines(client: pg.Client): Promise<Map<string, string>> {
+  const found = await client.query<{ identity: string; row_version: string }>(
+    `select pg_catalog.format('maint.%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) as identity,
+       pg_catalog.format('%s %s %s', p.oid, p.xmin, p.ctid) as row_version
+     from pg_catalog.pg_proc as p
+     where p.pronamespace = 'maint'::regnamespace
+       and not exists (select from pg_catalog.pg_depend as d
+         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+     order by identity`,
+  );
+  return new Map(found.rows.map((row) => [row.identity, row.row_version]));
+}
+
+export type { Engine, Manifest, PrivilegeNeed };
