@@ -1,7 +1,8 @@
 -- Runs maintenance and returns the result dictionary, or {"status": "skipped", "reason": ...}.
--- force ignores the intervals, never a bypass, a disabled feature or auto_* = false; only names steps (or their
+-- force ignores the intervals, never a bypass, a disabled feature or auto_* = false; "only" (quoted: it is a reserved
+-- word of SQL) names steps (or their
 -- numbers); dry_run does all of it and leaves nothing behind. Never waits for a lock longer than lock_timeout.
-create or replace function maint.run(force boolean default false, only text[] default null,
+create or replace function maint.run(force boolean default false, "only" text[] default null,
   dry_run boolean default false)
 returns jsonb
 language plpgsql
@@ -27,7 +28,7 @@ begin
     return maint.skipped('no_engine', 'this server has no JavaScript language (engine worker): '
       'run the steps from outside with pg-maint run URL') -> 'skipped';
   end if;
-  started := maint.start_run(force, only, dry_run);
+  started := maint.start_run(force, "only", dry_run);
   if started ? 'skipped' then
     return started -> 'skipped';
   end if;
@@ -43,7 +44,7 @@ begin
   end;
   insert into maint.run_log (status, started_at, finished_at, forced, dry_run, only_steps, engine, version, error)
   select 'failed', (started #>> '{request,now}')::timestamptz, pg_catalog.clock_timestamp(), force, dry_run,
-    maint.selected_steps(only), i.engine, i.version,
+    maint.selected_steps("only"), i.engine, i.version,
     pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('sqlstate', failure_state,
       'message', failure_message, 'detail', nullif(failure_detail, ''), 'hint', nullif(failure_hint, ''),
       'context', failure_context))

@@ -1,6 +1,6 @@
 -- The guards of a run, and what it needs to know. Returns {"skipped": {...}} or {"request": {...}} (RunRequest in
 -- src/core/run.ts). Waits for nothing; holds the run lock to the end of the transaction when it returns a request.
-create or replace function maint.start_run(force boolean, only text[], dry_run boolean)
+create or replace function maint.start_run(force boolean, "only" text[], dry_run boolean)
 returns jsonb
 language plpgsql
 volatile
@@ -22,7 +22,7 @@ begin
     return maint.skipped('read_only',
       'the transaction is read-only: begin it read write (see default_transaction_read_only)');
   end if;
-  selected := maint.selected_steps(only);
+  selected := maint.selected_steps("only");
   if not maint.config('operational.maintenance_tasks.enabled')::boolean then
     return maint.skipped('disabled', 'operational.maintenance_tasks.enabled is false');
   end if;

@@ -3,9 +3,6 @@
 export const sqlstate = {
   insufficientPrivilege: '42501',
   lockNotAvailable: '55P03',
-  undefinedTable: '42P01',
-  undefinedFunction: '42883',
-  undefinedObject: '42704',
   queryCanceled: '57014',
   adminShutdown: '57P01',
   crashShutdown: '57P02',
@@ -26,7 +23,7 @@ export function mustEndTheRun(state: string): boolean {
   return endsTheRun.has(state);
 }
 
-/** Why something could not be examined, for the SQLSTATEs that are no defect of ours. */
+/** Why something could not be examined, for the SQLSTATEs that are no defect of ours; null for all others. */
 export function unexaminedReason(state: string): UnexaminedReason | null {
   switch (state) {
     case sqlstate.insufficientPrivilege:
@@ -34,9 +31,6 @@ export function unexaminedReason(state: string): UnexaminedReason | null {
     case sqlstate.timeBudgetExceeded:
     case sqlstate.lockNotAvailable:
       return 'timed_out';
-    case sqlstate.undefinedFunction:
-    case sqlstate.undefinedTable:
-      return 'not_installed';
     default:
       return null;
   }

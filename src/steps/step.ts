@@ -104,6 +104,8 @@ export interface Report {
   findings: Finding[];
   alerts: Alert[];
   actions: Action[];
+  /** What part of the step failed though the rest of the report stands. Makes step and run `partial`. */
+  partial?: string;
   /** Kinds that were looked at in full: their open findings that were not seen again are resolved. */
   examined: string[];
   /** Findings of an examined kind that could not be looked at again and stay open although not seen. */

@@ -44,7 +44,8 @@ const text = `
           order by key.position) as mismatches,
       pg_catalog.string_agg(pg_catalog.format('alter column %I type %s', a.attname,
         pg_catalog.format_type(f.atttypid, f.atttypmod)), ', ' order by key.position) as remedy
-    from pg_catalog.unnest(k.conkey, k.confkey) with ordinality as key (own, referenced, position)
+    from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey))
+      with ordinality as key (own, referenced, position)
     join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = key.own
     join pg_catalog.pg_attribute as f on f.attrelid = k.confrelid and f.attnum = key.referenced
     join base_type as ab on ab.oid = a.atttypid
