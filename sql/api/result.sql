@@ -46,7 +46,7 @@ begin
         ) as done
         cross join lateral (values
           (counts.result_key, done.done), (counts.result_key || '_queued', done.queued)) as counted (key, value)
-        where s.run_id = run.run_id and s.status = 'success'), '{}'),
+        where s.run_id = run.run_id and s.status in ('success', 'partial')), '{}'),
       'steps', coalesce((
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.jsonb_build_object(
           'number', s.step_number, 'status', s.status, 'reason', s.reason,

@@ -13,7 +13,7 @@ begin
   update maint.run_log as r set
     finished_at = pg_catalog.clock_timestamp(),
     status = case when exists (
-        select from maint.step_log as s where s.run_id = r.run_id and s.status in ('failed', 'timed_out'))
+        select from maint.step_log as s where s.run_id = r.run_id and s.status in ('partial', 'failed', 'timed_out'))
       then 'partial' else 'success' end
   where r.run_id = finish_run.run_id;
 

@@ -61,7 +61,7 @@ begin
       from (
         select d.step_number, (
           select pg_catalog.max(l.started_at) from maint.step_log as l
-          where l.step_number = d.step_number and l.status = 'success') as last_success
+          where l.step_number = d.step_number and l.status in ('success', 'partial')) as last_success
         from maint.step_definition as d
       ) as s
       where s.last_success is not null), '{}')

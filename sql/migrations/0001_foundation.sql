@@ -79,7 +79,7 @@ create table maint.step_log (
   run_id bigint not null references maint.run_log on delete cascade,
   step_number int not null,
   name text not null,
-  status text not null check (status in ('success', 'failed', 'timed_out', 'skipped')),
+  status text not null check (status in ('success', 'partial', 'failed', 'timed_out', 'skipped')),
   reason text,
   started_at timestamptz not null,
   duration_ms numeric not null,
@@ -87,7 +87,8 @@ create table maint.step_log (
   result jsonb not null,
   primary key (run_id, step_number)
 );
-create index step_log_last_success_idx on maint.step_log (step_number, started_at) where status = 'success';
+create index step_log_last_success_idx on maint.step_log (step_number, started_at)
+  where status in ('success', 'partial');
 comment on table maint.step_log is 'One row for each step of each run, also for those that did not run, with the reason.';
 
 create table maint.finding (

@@ -56,9 +56,10 @@ function recordOf(report: Report, request: RunRequest): JsonObject {
   const withheld = request.bypasses.some((bypass) => bypass.feature === bypassActions);
   const actions = withheld ? [] : report.actions;
   return {
-    status: 'success',
+    status: report.partial === undefined ? 'success' : 'partial',
     reason:
-      withheld && report.actions.length > 0 ? `${report.actions.length} actions withheld: bypassed` : null,
+      report.partial ??
+      (withheld && report.actions.length > 0 ? `${report.actions.length} actions withheld: bypassed` : null),
     result: report.result,
     findings: report.findings.map((finding) => ({ ...finding, key: findingKey(finding) })),
     alerts: report.alerts as unknown as Json[],

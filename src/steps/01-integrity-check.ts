@@ -149,6 +149,7 @@ export default defineStep({
     }
     const findings = judged.flatMap(({ report }) => report?.findings ?? []);
     const issues = [...findings].sort((a, b) => weight[a.severity] - weight[b.severity]);
+    const failed = judged.filter(({ report, reason }) => report === null && reason === 'failed');
     const serious = findings.filter(({ severity }) => severity !== 'info');
     return {
       result: {
@@ -171,6 +172,9 @@ export default defineStep({
               },
             ],
       actions: [],
+      ...(failed.length > 0 && {
+        partial: `checks that failed: ${failed.map(({ check, detail }) => `${check.name} (${detail})`).join(', ')}`,
+      }),
       examined: judged.filter(({ report }) => report !== null).map(({ check }) => integrityKind(check.name)),
       keepOpen: judged.flatMap(({ report }) => report?.keepOpen ?? []),
     };
