@@ -1,0 +1,74 @@
+-- What is installed and how it stands now:
+-- {"version", "engine", "engine_version", "engine_extension", "server_version", "schema_version", "installed_at",
+--  "enabled", "last_run": {"run_id", "status", "started_at", "duration_ms"} | null, "next_due_at": time | null,
+--  "running": {"pid", "since"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
+--  "open_findings": {"critical", "warning", "info", "muted"}, "queued_actions": count, "worker": null}
+-- next_due_at is null while nothing will run by itself: disabled, or everything bypassed for ever. open_findings counts
+-- a muted finding under muted only. worker is null as long as none has reported.
+create or replace function maint.status()
+returns jsonb
+language sql
+stable
+security definer
+set search_path = pg_catalog, maint, pg_temp
+as $function$
+  select jsonb_build_object(
+    'version', i.version,
+    'engine', i.engine,
+    'engine_version', engine.version,
+    'engine_extension', engine.extension,
+    'server_version', current_setting('server_version'),
+    'schema_version', (select max(m.version) from maint.migration as m),
+    'installed_at', i.installed_at,
+    'enabled', maint.config('operational.maintenance_tasks.enabled'),
+    'last_run', (
+      select jsonb_build_object('run_id', r.run_id, 'status', r.status, 'started_at', r.started_at,
+        'duration_ms', round(extract(epoch from r.finished_at - r.started_at) * 1000, 1))
+      from maint.run_log as r order by r.started_at desc, r.run_id desc limit 1),
+    'next_due_at', (
+      select greatest(clock_timestamp(), due.by_interval, due.bypassed_until)
+      from (
+        select (
+            select max(r.started_at) from maint.run_log as r
+            where r.status in ('success', 'partial') and r.only_steps is null)
+            + make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int) as by_interval,
+          (select b.until from maint.feature_bypass as b where b.feature = 'everything') as bypassed_until
+      ) as due
+      where maint.config('operational.maintenance_tasks.enabled')::boolean
+        and coalesce(due.bypassed_until, '-infinity') < 'infinity'),
+    'running', (
+      select jsonb_build_object('pid', l.pid, 'since', a.xact_start)
+      from pg_locks as l
+      left join pg_stat_get_activity(null) as a on a.pid = l.pid
+      -- The lock of maint.start_run: two int keys, which pg_locks marks with objsubid 2.
+      where l.locktype = 'advisory' and l.classid = 1835100526 and l.objid = 1 and l.objsubid = 2 and l.granted
+        and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+      order by l.pid
+      limit 1),
+    'bypasses', coalesce((
+      select jsonb_agg(to_jsonb(b) order by b.feature) from maint.feature_bypass as b
+      where b.until > clock_timestamp()), '[]'),
+    'open_findings', (
+      select jsonb_build_object(
+        'critical', count(*) filter (where m.finding_key is null and f.severity = 'critical'),
+        'warning', count(*) filter (where m.finding_key is null and f.severity = 'warning'),
+        'info', count(*) filter (where m.finding_key is null and f.severity = 'info'),
+        'muted', count(m.finding_key))
+      from maint.finding as f
+      left join maint.finding_mute as m on m.finding_key = f.finding_key and m.until > clock_timestamp()
+      where f.resolved_at is null),
+    'queued_actions', (select count(*) from maint.action as a where a.status = 'queued'),
+    'worker', null)
+  from maint.installation as i
+  left join lateral (
+    select e.extversion as version, e.extname as extension
+    from pg_language as l
+    left join pg_depend as d
+      on d.classid = 'pg_language'::regclass and d.objid = l.oid and d.refclassid = 'pg_extension'::regclass
+        and d.deptype = 'e'
+    left join pg_extension as e on e.oid = d.refobjid
+    where l.lanname = i.engine
+  ) as engine on true
+$function$;
+comment on function maint.status() is
+  'What is installed and how it stands: engine, last and next run, bypasses, open findings, queued actions.';
