@@ -41,7 +41,7 @@ function settingRow(path: string, stepNumber: number | null, setting: Setting): 
     default_value: setting.default as Manifest['settings'][number]['default_value'],
     minimum: range?.minimum ?? null,
     maximum: range?.maximum ?? null,
-    choices: 'choices' in setting && setting.choices ? [...setting.choices] : null,
+    choices: 'choices' in setting ? [...setting.choices] : null,
     scoped: setting.scoped ?? false,
     doc: setting.doc,
   };

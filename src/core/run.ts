@@ -5,7 +5,7 @@ import { attempt, clock, FailureError, query, queryOne } from './program.ts';
 import type { Failure, Program } from './program.ts';
 import { sqlstate, unexaminedReason } from './sqlstate.ts';
 import type { UnexaminedReason } from './sqlstate.ts';
-import { findingKey } from '../steps/step.ts';
+import { actionKey, findingKey } from '../steps/step.ts';
 import type { Bypass, Context, Json, JsonObject, Report, Step } from '../steps/step.ts';
 
 /** What the guards of maint.start_run hand over when a run may begin. */
@@ -63,10 +63,13 @@ function recordOf(report: Report, request: RunRequest): JsonObject {
     result: report.result,
     findings: report.findings.map((finding) => ({ ...finding, key: findingKey(finding) })),
     alerts: report.alerts as unknown as Json[],
-    actions: actions.map(({ finding, ...action }) => ({
-      ...action,
-      finding_key: findingKey(finding),
-      key: JSON.stringify([action.kind, action.target.schema, action.target.index]),
+    actions: actions.map((action) => ({
+      kind: action.kind,
+      target: { ...action.target },
+      reason: action.reason,
+      evidence: action.evidence,
+      finding_key: findingKey(action.finding),
+      key: actionKey(action),
     })),
     examined: report.examined,
     keep_open: (report.keepOpen ?? []).map(findingKey),

@@ -1,5 +1,4 @@
 /** The host inside the database: programs over plv8.execute. */
-/// <reference path="./plv8.d.ts" />
 import type { SyncHost } from '../core/drivers.ts';
 import { FailureError } from '../core/program.ts';
 import type { Parameter } from '../core/program.ts';
@@ -37,18 +36,18 @@ export const plv8Host: SyncHost = {
   subtransaction(body: () => unknown): unknown {
     // PL/V8 passes on neither the value nor the error's own fields, so both are kept here.
     let value: unknown;
-    let thrown: { error: unknown } | null = null;
+    const thrown: unknown[] = [];
     try {
       plv8.subtransaction(() => {
         try {
           value = body();
         } catch (error) {
-          thrown = { error };
+          thrown.push(error);
           throw error;
         }
       });
     } catch (error) {
-      throw thrown === null ? error : (thrown as { error: unknown }).error;
+      throw thrown.length === 0 ? error : thrown[0];
     }
     return value;
   },

@@ -29,6 +29,11 @@ function remedyFor(index: InvalidIndex): string {
   return rebuild ? `reindex index concurrently ${index.quoted};` : `drop index concurrently ${index.quoted};`;
 }
 
+/** A drop that got past its first phase leaves the index not live; before that the catalog does not tell the two. */
+function reasonOf(index: InvalidIndex): string {
+  return index.live ? 'unfinished_build_or_drop' : 'unfinished_drop';
+}
+
 function invalidFinding(index: InvalidIndex): Finding {
   const kept = keptBecause(index);
   return {
@@ -38,10 +43,10 @@ function invalidFinding(index: InvalidIndex): Finding {
     table: index.table,
     object: index.index,
     summary: index.live
-      ? `Index ${index.quoted} on ${index.quoted_table} is invalid: its build failed, and no query uses it.`
-      : `Index ${index.quoted} on ${index.quoted_table} is invalid: a DROP INDEX CONCURRENTLY did not finish.`,
+      ? `Index ${index.quoted} on ${index.quoted_table} is invalid: a concurrent build or drop of it did not finish. No query uses it, every write pays for it.`
+      : `Index ${index.quoted} on ${index.quoted_table} is invalid: a DROP INDEX CONCURRENTLY of it did not finish.`,
     detail: {
-      reason: index.live ? 'failed_build' : 'interrupted_drop',
+      reason: reasonOf(index),
       definition: index.definition,
       size_bytes: index.size_bytes,
       index_oid: index.oid,
@@ -56,7 +61,7 @@ function dropAction(index: InvalidIndex, finding: Finding): Action {
     kind: 'drop_index',
     finding,
     target: { schema: index.schema, table: index.table, index: index.index, oid: index.oid },
-    reason: index.live ? 'failed_build' : 'interrupted_drop',
+    reason: reasonOf(index),
     evidence: { definition: index.definition, size_bytes: index.size_bytes },
   };
 }

@@ -89,13 +89,31 @@ export interface Alert {
   detail?: JsonObject;
 }
 
-export interface Action {
-  kind: 'drop_index';
+/** What each kind of action acts on. Names are raw; with them go what the worker probes again before it acts. */
+export interface ActionTargets {
+  drop_index: { schema: string; table: string; index: string; oid: number };
+  terminate_backend: { pid: number; backend_start: string };
+}
+
+interface ActionOf<Kind extends keyof ActionTargets> {
+  kind: Kind;
   /** The finding this action would resolve. */
   finding: Finding;
-  target: { schema: string; table: string; index: string; oid: number };
+  target: ActionTargets[Kind];
   reason: string;
   evidence: JsonObject;
+}
+
+export type Action = { [Kind in keyof ActionTargets]: ActionOf<Kind> }[keyof ActionTargets];
+
+/** What makes two actions the same one: it is queued once, however many runs ask for it. */
+export function actionKey(action: Action): string {
+  switch (action.kind) {
+    case 'drop_index':
+      return JSON.stringify([action.kind, action.target.schema, action.target.index]);
+    case 'terminate_backend':
+      return JSON.stringify([action.kind, action.target.pid, action.target.backend_start]);
+  }
 }
 
 export interface Report {
