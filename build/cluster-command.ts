@@ -52,7 +52,7 @@ function parse<Result>(read: () => Result): Result {
 async function main({ command, directory, port }: Arguments): Promise<number> {
   if (command === 'down') {
     await stopCluster(directory);
-    process.stderr.write(`stopped; ${directory} is removed\n`);
+    process.stderr.write(`stopped, and its data in ${directory} removed\n`);
     return 0;
   }
   if (command === 'up') {

@@ -62,8 +62,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const postgres = await findPostgres({ headers: false });
   if (postgres === null) throw new Error('no PostgreSQL on this machine: run "npm run build" to set it up');
   requireReachable(layout, account);
+  const madeDirectory = mkdirSync(layout.directory, { recursive: true, mode: 0o755 }) !== undefined;
   return await withLock(layout.lock, async () => {
-    const marker = prepare(layout, postgres, ephemeral);
+    const marker = prepare(layout, postgres, ephemeral, madeDirectory);
     if (ephemeral) endWithProcess(layout);
     const running = serverState(layout);
     if (running !== null) {
@@ -91,8 +92,10 @@ export async function stopCluster(directory: string): Promise<void> {
   const marker = readMarker(layout);
   if (marker === null)
     throw new Error(`${layout.directory} is no cluster made by pg-maint; nothing was touched`);
-  await stopServer(layout, 'fast');
-  removeFiles(layout, marker);
+  await withLock(layout.lock, async () => {
+    await stopServer(layout, 'fast');
+    removeFiles(layout, marker);
+  });
   forget(layout);
 }
 
@@ -126,9 +129,16 @@ function requireReachable(layout: Layout, account: Account | null): void {
   }
 }
 
-function prepare(layout: Layout, postgres: PostgresInstall, ephemeral: boolean): Marker {
+function prepare(
+  layout: Layout,
+  postgres: PostgresInstall,
+  ephemeral: boolean,
+  madeDirectory: boolean,
+): Marker {
   const owner = ephemeral ? processIdentity(process.pid) : null;
-  const marker = readMarker(layout) ?? claimDirectory(layout, postgres.version, owner);
+  const found = readMarker(layout) ?? claimDirectory(layout, postgres.version, owner);
+  // Of two that start it at once, the one that made the folder need not be the one that comes first.
+  const marker = { ...found, owner, madeDirectory: found.madeDirectory || madeDirectory };
   if (marker.initialized && marker.version !== postgres.version) {
     throw new Error(
       `${layout.directory} was made by PostgreSQL ${marker.version} and this machine now runs ` +
@@ -136,7 +146,8 @@ function prepare(layout: Layout, postgres: PostgresInstall, ephemeral: boolean):
     );
   }
   chmodSync(layout.directory, 0o755);
-  return { ...marker, owner };
+  writeMarker(layout, marker);
+  return marker;
 }
 
 async function start(

@@ -32,7 +32,6 @@ export async function withLock<Result>(
   work: () => Promise<Result>,
   options: { seconds: number } = { seconds: 120 },
 ): Promise<Result> {
-  mkdirSync(dirname(path), { recursive: true });
   const content = JSON.stringify(processIdentity(process.pid));
   const deadline = Date.now() + options.seconds * 1000;
   while (!tryCreate(path, content)) {
@@ -43,7 +42,16 @@ export async function withLock<Result>(
   try {
     return await work();
   } finally {
-    rmSync(path, { force: true });
+    // The work may have removed the whole folder, and the next one may hold a lock of the same name by now.
+    if (isHeldBy(path, content)) rmSync(path, { force: true });
+  }
+}
+
+function isHeldBy(path: string, content: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === content;
+  } catch {
+    return false;
   }
 }
 
@@ -52,8 +60,11 @@ function tryCreate(path: string, content: string): boolean {
     writeFileSync(path, content, { flag: 'wx' });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    // Its folder is gone when the one before us has just removed what the lock was for.
+    if (code === 'ENOENT') mkdirSync(dirname(path), { recursive: true });
+    else if (code !== 'EEXIST') throw error;
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { outDirectory, setUpLog, v8Root } from './paths.ts';
+import { needsOf } from './set-up/needs.ts';
 import { CannotServe } from './set-up/problem.ts';
 import { ensureServer } from './set-up/server.ts';
 import { ensureV8 } from './set-up/v8.ts';
@@ -27,27 +28,6 @@ async function setUp(command: string): Promise<void> {
   if (needs.bundle) {
     const { buildBundle } = await import('./bundle.ts');
     await buildBundle();
-  }
-}
-
-/** What each npm script stands on; a script that is not named here gets everything. */
-function needsOf(command: string): { server: boolean; bundle: boolean } {
-  // A server that the user names brings its own engine: no PostgreSQL, compiler or V8 is needed here then.
-  const ownServer = (process.env['DATABASE_URL'] ?? '') !== '';
-  switch (basename(command)) {
-    case 'check.ts':
-    case 'docs.ts':
-      return { server: false, bundle: false };
-    case 'cluster-command.ts':
-      return { server: true, bundle: false };
-    case 'pg-maint.js':
-      return { server: false, bundle: true };
-    case 'bundle.ts':
-      return { server: !ownServer, bundle: false };
-    case 'start.ts':
-      return { server: !ownServer, bundle: true };
-    default:
-      return { server: true, bundle: true };
   }
 }
 

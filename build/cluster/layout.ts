@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../lock.ts';
 
@@ -52,14 +52,20 @@ export function writeMarker(layout: Layout, marker: Marker): void {
 
 /** Makes the directory ours, or says why it can't be: we never write into a folder that holds other things. */
 export function claimDirectory(layout: Layout, version: number, owner: ProcessIdentity | null): Marker {
-  const madeDirectory = mkdirSync(layout.directory, { recursive: true, mode: 0o755 }) !== undefined;
   const foreign = readdirSync(layout.directory).filter(
-    (name) => join(layout.directory, name) !== layout.lock,
+    (name) => !join(layout.directory, name).startsWith(layout.lock),
   );
   if (foreign.length > 0) {
     throw new Error(`${layout.directory} holds other files (${foreign[0]}); choose a new or empty folder`);
   }
-  const marker: Marker = { madeBy: 'pg-maint', version, port: 0, initialized: false, owner, madeDirectory };
+  const marker: Marker = {
+    madeBy: 'pg-maint',
+    version,
+    port: 0,
+    initialized: false,
+    owner,
+    madeDirectory: false,
+  };
   writeMarker(layout, marker);
   return marker;
 }

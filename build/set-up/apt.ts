@@ -59,15 +59,15 @@ export function requireApt(missing: string): void {
 
 let updated = false;
 
-/** Refreshes apt's lists once. One source of several may fail: whether the wanted package is there decides. */
-export async function updateLists(missing: string): Promise<void> {
+/**
+ * Refreshes apt's lists once. One source of several may fail: whether the wanted packages are there decides.
+ * `packages` are named to a user who has to install them by hand.
+ */
+export async function updateLists(missing: string, packages: readonly string[]): Promise<void> {
   if (updated) return;
   updated = true;
   requireApt(missing);
-  const words = await asRoot(['apt-get', 'update', '-qq', ...aptOptions], missing, [
-    'apt-get update',
-    `apt-get install --no-install-recommends ${missing}`,
-  ]);
+  const words = await asRoot(['apt-get', 'update', '-qq', ...aptOptions], missing, packages);
   say('updating the package lists …');
   await run(words[0], words.slice(1), { log: setUpLog, allowFailure: true, env: plainLanguage() });
 }
@@ -81,7 +81,7 @@ export async function install(packages: readonly string[]): Promise<void> {
   const words = await asRoot(
     ['apt-get', 'install', '-qq', '-y', '--no-install-recommends', ...aptOptions, ...packages],
     list,
-    [byHand],
+    packages,
   );
   say(`installing ${list} …`);
   await withoutSystemCluster(async () => {
@@ -104,9 +104,11 @@ export async function install(packages: readonly string[]): Promise<void> {
 async function asRoot(
   command: readonly [string, ...string[]],
   missing: string,
-  byHand: readonly string[],
+  packages: readonly string[],
 ): Promise<readonly [string, ...string[]]> {
   if (process.getuid?.() === 0) return command;
+  const byHand = ['apt-get update'];
+  if (packages.length > 0) byHand.push(`apt-get install --no-install-recommends ${packages.join(' ')}`);
   const remedies = [`Run as root:  ${byHand.join(' && ')}`, useAnotherServer];
   if (!has('sudo')) {
     throw new CannotServe(`pg-maint needs ${missing}, and you are neither root nor is there sudo.`, remedies);

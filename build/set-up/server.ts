@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { aptSource, has, install, updateLists, type PackageSource } from './apt.ts';
+import { aptSource, has, install, requireApt, updateLists, type PackageSource } from './apt.ts';
 import { CannotServe, useAnotherServer } from './problem.ts';
 import { findPostgres, oldestVersion, type PostgresInstall } from '../postgres.ts';
 
@@ -22,7 +22,8 @@ export async function ensureServer(): Promise<PostgresInstall> {
 
   const withoutHeaders = found === null ? await findPostgres({ headers: false }) : null;
   const lack: Lack = { postgres: found === null, headersOf: withoutHeaders?.version ?? null, commands };
-  await updateLists(describe(lack));
+  requireApt(describe(lack));
+  await updateLists(describe(lack), await packagesByHand(lack, aptSource));
   await install(await packagesFor(lack, aptSource));
   const installed = await findPostgres({ headers: true });
   if (installed === null) {
@@ -57,6 +58,16 @@ export async function packagesFor(lack: Lack, source: PackageSource): Promise<st
     }
   }
   return packages;
+}
+
+/** The same before the lists are there, for a user who has to install them: by names that hold in any release. */
+async function packagesByHand(lack: Lack, source: PackageSource): Promise<string[]> {
+  try {
+    return await packagesFor(lack, source);
+  } catch (error) {
+    if (!(error instanceof CannotServe)) throw error;
+    return [...(lack.postgres ? ['postgresql', 'postgresql-server-dev-all'] : []), ...lack.commands];
+  }
 }
 
 /** The version of the server that is there; otherwise the one that the release's package `postgresql` stands for. */

@@ -16,7 +16,7 @@ export async function ensureV8(): Promise<void> {
   const stamp = join(v8Root, 'packages.json');
   if (existsSync(stamp)) return;
   requireApt(need);
-  if ((await aptSource.candidate('libnode-dev')) === null) await updateLists(need);
+  if ((await aptSource.candidate('libnode-dev')) === null) await updateLists(need, []);
   const library = await libraryPackage(aptSource);
 
   say(`unpacking libnode-dev ${library} …`);
@@ -28,7 +28,7 @@ export async function ensureV8(): Promise<void> {
     for (const file of packages) await run('dpkg', ['-x', join(folder, file), root], { log: setUpLog });
     const missing = await missingLibraries(library, aptSource);
     if (missing.length > 0) {
-      await updateLists(missing.join(' '));
+      await updateLists(missing.join(' '), missing);
       await install(missing);
     }
     rmSync(v8Root, { recursive: true, force: true });
@@ -57,7 +57,7 @@ async function download(names: readonly string[], folder: string): Promise<strin
   let result = await fetch();
   if (result.code !== 0) {
     // Lists that are out of date name versions that the archive no longer has.
-    await updateLists(need);
+    await updateLists(need, []);
     result = await fetch();
   }
   if (result.code !== 0) {
