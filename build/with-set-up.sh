@@ -45,6 +45,7 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
   # The package "node" fetches its binary by an install script, which npm may be told not to run.
   if ! node_modules/.bin/node --version >/dev/null 2>&1; then
     (cd node_modules/node && node installArchSpecificPackage.js) >>"$log" 2>&1 9>&- || true
+    ln -sf ../node/bin/node node_modules/.bin/node
   fi
   node_modules/.bin/node --version >/dev/null 2>&1 || {
     tail -n 15 "$log" >&2
