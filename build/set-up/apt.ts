@@ -1,7 +1,7 @@
-import { accessSync, constants, existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { CannotServe, say, useAnotherServer } from './problem.ts';
-import { setUpLog } from '../paths.ts';
+import { outDirectory, setUpLog } from '../paths.ts';
 import { CommandFailed, run } from '../run.ts';
 
 /** Whether a command is on the PATH. */
@@ -134,38 +134,21 @@ const createclusterFolder = '/etc/postgresql-common/createcluster.d';
  */
 async function withoutSystemCluster<Result>(work: () => Promise<Result>): Promise<Result> {
   const file = join(createclusterFolder, 'zz-pg-maint.conf');
-  const line = '# written by pg-maint for the time of its set-up\ncreate_main_cluster = false\n';
+  const text = '# written by pg-maint for the time of its set-up\ncreate_main_cluster = false\n';
   const hadFolder = existsSync(createclusterFolder);
-  if (process.getuid?.() === 0) {
-    mkdirSync(createclusterFolder, { recursive: true });
-    writeFileSync(file, line);
-  } else {
-    await run('sudo', [
-      'sh',
-      '-c',
-      'mkdir -p "$1" && printf %s "$3" >"$2"',
-      'sh',
-      createclusterFolder,
-      file,
-      line,
-    ]);
-  }
+  const root = (...words: [string, ...string[]]): Promise<unknown> => {
+    const [command, ...rest] = process.getuid?.() === 0 ? words : (['sudo', ...words] as const);
+    return run(command, rest, { log: setUpLog });
+  };
+  const written = join(outDirectory, 'createcluster.conf');
+  writeFileSync(written, text);
+  await root('mkdir', '-p', createclusterFolder);
+  await root('install', '-m', '644', written, file);
   try {
     return await work();
   } finally {
-    if (process.getuid?.() === 0) {
-      rmSync(file, { force: true });
-      if (!hadFolder) removeWhenEmpty(createclusterFolder);
-    } else {
-      await run('sudo', ['rm', '-f', file], { allowFailure: true });
-    }
-  }
-}
-
-function removeWhenEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Something else lies in it by now, and it stays.
+    await root('rm', '-f', file);
+    if (!hadFolder) await root('rmdir', '--ignore-fail-on-non-empty', createclusterFolder);
+    rmSync(written);
   }
 }
