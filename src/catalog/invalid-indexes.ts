@@ -69,7 +69,7 @@ export const owningExtension = `(
 
 const invalidIndexesQuery = `
   select pg_catalog.jsonb_build_object(
-      'oid', x.indexrelid, 'table_oid', x.indrelid,
+      'oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
       'schema', n.nspname, 'table', t.relname, 'index', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_table', pg_catalog.format('%I.%I', n.nspname, t.relname),
@@ -102,7 +102,7 @@ const invalidIndexesQuery = `
  * building, for a finding too late is better than dropping an index under its build.
  */
 const workInProgressQuery = `
-  select pg_catalog.jsonb_build_object('oid', work.oid, 'pid', work.pid) as row
+  select pg_catalog.jsonb_build_object('oid', work.oid::int8, 'pid', work.pid) as row
   from (
     select l.relation as oid, l.pid
     from pg_catalog.pg_locks as l

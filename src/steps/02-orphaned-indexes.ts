@@ -56,7 +56,7 @@ interface DanglingRow {
 
 /** Indexes of the same table with an equal definition but for the name. */
 const siblingsQuery = `
-  select pg_catalog.jsonb_build_object('oid', o.indexrelid, 'name', oc.relname,
+  select pg_catalog.jsonb_build_object('oid', o.indexrelid::int8, 'name', oc.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, oc.relname), 'valid', o.indisvalid) as row
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as xc on xc.oid = x.indexrelid
@@ -83,14 +83,14 @@ const siblingsQuery = `
  * lock is held.
  */
 const repackCandidatesQuery = `
-  select pg_catalog.jsonb_build_object('oid', x.indexrelid, 'table_oid', x.indrelid,
+  select pg_catalog.jsonb_build_object('oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
       'schema', n.nspname, 'table', t.relname, 'index', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_table', pg_catalog.format('%I.%I', n.nspname, t.relname),
       'definition', pg_catalog.pg_get_indexdef(x.indexrelid),
       'size_bytes', pg_catalog.pg_relation_size(x.indexrelid),
       'extension', ${owningExtension},
-      'original_oid', o.indexrelid) as row
+      'original_oid', o.indexrelid::int8) as row
   from pg_catalog.pg_class as c
   join pg_catalog.pg_index as x on x.indexrelid = c.oid
   join pg_catalog.pg_class as t on t.oid = x.indrelid
@@ -107,7 +107,7 @@ const repackCandidatesQuery = `
   order by n.nspname, c.relname`;
 
 const danglingQuery = `
-  select pg_catalog.jsonb_build_object('index_oid', x.indexrelid, 'table_oid', x.indrelid,
+  select pg_catalog.jsonb_build_object('index_oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
       'missing', case when c.oid is null then 'pg_class row of the index' else 'pg_class row of the table' end) as row
   from pg_catalog.pg_index as x
   left join pg_catalog.pg_class as c on c.oid = x.indexrelid

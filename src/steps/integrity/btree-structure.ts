@@ -55,9 +55,9 @@ const availabilityQuery = `
 
 /** Ready and valid B-trees that this session can read. The corrupt come first: they are what must be looked at again. */
 const indexesQuery = `
-  select pg_catalog.jsonb_build_object('oid', c.oid, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
+  select pg_catalog.jsonb_build_object('oid', c.oid::int8, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
-      'relfilenode', c.relfilenode, 'pages', greatest(c.relpages, 1),
+      'relfilenode', c.relfilenode::int8, 'pages', greatest(c.relpages, 1),
       'recent', coalesce(k.outcome <> 'not_examined'
         and k.checked_at > pg_catalog.clock_timestamp() - pg_catalog.make_interval(days => $1::int), false),
       'outcome', k.outcome) as row

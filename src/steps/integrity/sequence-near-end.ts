@@ -34,7 +34,7 @@ const criticalPercent = 99;
 
 /** Cycling sequences never end. Temporary ones of other sessions are not ours. */
 const sequencesQuery = `
-  select pg_catalog.jsonb_build_object('oid', c.oid, 'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
+  select pg_catalog.jsonb_build_object('oid', c.oid::int8, 'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'readable', pg_catalog.has_sequence_privilege(c.oid, 'select')
         and pg_catalog.has_schema_privilege(n.oid, 'usage')) as row
   from pg_catalog.pg_sequence as s
@@ -86,7 +86,7 @@ function positionsQuery(sequences: readonly Sequence[]): string {
     join pg_catalog.pg_sequence as s on s.seqrelid = p.oid
     left join bound as b on b.oid = p.oid
   )
-  select pg_catalog.jsonb_build_object('oid', m.oid, 'schema', n.nspname, 'sequence', c.relname,
+  select pg_catalog.jsonb_build_object('oid', m.oid::int8, 'schema', n.nspname, 'sequence', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'percent', case
         when not m.is_called and m.last_value = m.first_value then 0
