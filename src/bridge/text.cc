@@ -1,0 +1,104 @@
+#include "text.h"
+
+#include "engine.h"
+#include "errors.h"
+#include "guard.h"
+
+namespace maint_v8 {
+
+namespace {
+
+v8::MaybeLocal<v8::String> from_utf8(const char *text, size_t length) {
+  v8::Isolate *isolate = engine().isolate;
+  v8::Local<v8::String> string;
+  if (length <= static_cast<size_t>(v8::String::kMaxLength) &&
+      v8::String::NewFromUtf8(isolate, text, v8::NewStringType::kNormal, static_cast<int>(length)).ToLocal(&string)) {
+    return string;
+  }
+  throw_error_with_code("54000", "value is too long for a JavaScript string");
+  return {};
+}
+
+// Converts length bytes of UTF-8 to a string of the server in the current memory context. May raise.
+char *server_text_from_utf8(const char *utf8, size_t length) {
+  char *converted = pg_any_to_server(utf8, static_cast<int>(length), PG_UTF8);
+  if (converted != utf8) return converted;
+  char *copy = static_cast<char *>(MemoryContextAllocHuge(CurrentMemoryContext, length + 1));
+  memcpy(copy, utf8, length);
+  copy[length] = '\0';
+  return copy;
+}
+
+}  // namespace
+
+v8::MaybeLocal<v8::String> to_js_string(const char *text, size_t length) {
+  if (GetDatabaseEncoding() == PG_UTF8 || length == 0) return from_utf8(text, length);
+  char *utf8 = nullptr;
+  ErrorData *error = guarded([&] { utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8); });
+  if (error != nullptr) {
+    throw_server_error(error);
+    return {};
+  }
+  v8::MaybeLocal<v8::String> string = from_utf8(utf8, utf8 == text ? length : strlen(utf8));
+  if (utf8 != text) pfree(utf8);
+  return string;
+}
+
+v8::MaybeLocal<v8::String> to_js_string(const char *text) { return to_js_string(text, strlen(text)); }
+
+v8::Local<v8::String> to_js_message(const char *text) {
+  v8::TryCatch try_catch(engine().isolate);
+  v8::Local<v8::String> string;
+  return to_js_string(text).ToLocal(&string) ? string : literal("?");
+}
+
+v8::Local<v8::String> literal(const char *ascii) {
+  return v8::String::NewFromUtf8(engine().isolate, ascii, v8::NewStringType::kInternalized).ToLocalChecked();
+}
+
+char *to_server_text(v8::Local<v8::Value> value) {
+  v8::Isolate *isolate = engine().isolate;
+  v8::Local<v8::String> string;
+  if (!value->ToString(isolate->GetCurrentContext()).ToLocal(&string)) return nullptr;
+  v8::String::Utf8Value utf8(isolate, string);
+  if (*utf8 == nullptr) {
+    throw_error_with_code("53200", "out of memory for a string");
+    return nullptr;
+  }
+  size_t length = utf8.length();
+  if (memchr(*utf8, '\0', length) != nullptr) {
+    throw_error_with_code("22021", "a string for PostgreSQL can't contain the character U+0000");
+    return nullptr;
+  }
+  if (length >= MaxAllocSize) {
+    throw_error_with_code("54000", "string is too long for PostgreSQL");
+    return nullptr;
+  }
+  char *result = nullptr;
+  const char *bytes = *utf8;
+  ErrorData *error = guarded([&] { result = server_text_from_utf8(bytes, length); });
+  if (error == nullptr) return result;
+  throw_server_error(error);
+  return nullptr;
+}
+
+char *to_server_message(v8::Local<v8::Value> value) {
+  v8::Isolate *isolate = engine().isolate;
+  v8::TryCatch try_catch(isolate);
+  v8::Local<v8::String> string;
+  if (!value->ToString(isolate->GetCurrentContext()).ToLocal(&string)) return nullptr;
+  v8::String::Utf8Value utf8(isolate, string);
+  if (*utf8 == nullptr) return nullptr;
+  // A message longer than this helps nobody, and must not exhaust the memory that reports it.
+  constexpr int kLongest = 64 * 1024;
+  std::string text(*utf8, std::min(utf8.length(), kLongest));
+  for (size_t at = 0; (at = text.find('\0', at)) != std::string::npos;) text.replace(at, 1, "\xEF\xBF\xBD");
+  char *result = nullptr;
+  const char *bytes = text.data();
+  size_t length = pg_encoding_mbcliplen(PG_UTF8, bytes, static_cast<int>(text.size()), static_cast<int>(text.size()));
+  ErrorData *error = guarded([&] { result = server_text_from_utf8(bytes, length); });
+  if (error != nullptr) FreeErrorData(error);
+  return result;
+}
+
+}  // namespace maint_v8

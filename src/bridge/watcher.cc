@@ -1,0 +1,88 @@
+#include "watcher.h"
+
+#include "engine.h"
+#include "guard.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <time.h>
+
+namespace maint_v8 {
+
+namespace {
+
+constexpr long kPollNanoseconds = 4 * 1000 * 1000;
+// It goes on polling this many times after JavaScript ended: waking it costs more than a short call takes.
+constexpr int kIdlePolls = 50;
+
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+v8::Isolate *watched = nullptr;  // under the mutex
+std::atomic<bool> asleep{false};
+std::atomic<bool> requested{false};  // an interrupt that V8 has not served yet
+sem_t wake;
+
+// On the main thread, where V8 can be interrupted. It may not enter JavaScript.
+void serve_interrupt(v8::Isolate *, void *) {
+  requested = false;
+  if (!InterruptPending || !INTERRUPTS_CAN_BE_PROCESSED()) return;
+  if (ProcDiePending || QueryCancelPending) {
+    // Served when no frame of V8 is left.
+    stop_javascript(StopReason::kInterrupt);
+    return;
+  }
+  // A barrier, a statistics snapshot, memory contexts to log: other backends may wait for that.
+  ErrorData *error = guarded([] { ProcessInterrupts(); });
+  if (error != nullptr) stop_javascript(StopReason::kServerError, error);
+}
+
+void *poll(void *) {
+  const timespec pause = {0, kPollNanoseconds};
+  for (int idle = 0;;) {
+    nanosleep(&pause, nullptr);
+    pthread_mutex_lock(&mutex);
+    bool running = watched != nullptr;
+    if (running && InterruptPending && !requested.exchange(true)) watched->RequestInterrupt(serve_interrupt, nullptr);
+    pthread_mutex_unlock(&mutex);
+    idle = running ? 0 : idle + 1;
+    if (idle < kIdlePolls) continue;
+    asleep = true;
+    pthread_mutex_lock(&mutex);
+    running = watched != nullptr;  // it may have been set before asleep was
+    pthread_mutex_unlock(&mutex);
+    if (!running) {
+      while (sem_wait(&wake) != 0) {
+      }
+    }
+    asleep = false;
+    idle = 0;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool start_watcher() {
+  if (sem_init(&wake, 0, 0) != 0) return false;
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  bool started = pthread_create(&thread, nullptr, poll, nullptr) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started && pthread_detach(thread) == 0;
+}
+
+void watch(v8::Isolate *isolate) {
+  pthread_mutex_lock(&mutex);
+  watched = isolate;
+  pthread_mutex_unlock(&mutex);
+  if (isolate == nullptr) {
+    requested = false;
+    return;
+  }
+  if (asleep.exchange(false)) sem_post(&wake);
+}
+
+}  // namespace maint_v8
