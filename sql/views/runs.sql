@@ -19,7 +19,7 @@ from maint.run_log as r
 cross join lateral (
   select
     count(*) filter (where s.status = 'success') as succeeded,
-    count(*) filter (where s.status in ('failed', 'timed_out')) as failed,
+    count(*) filter (where s.status in ('partial', 'failed', 'timed_out')) as failed,
     count(*) filter (where s.status = 'skipped') as skipped
   from maint.step_log as s
   where s.run_id = r.run_id
@@ -31,7 +31,7 @@ comment on column maint.runs.started_at is 'When it began.';
 comment on column maint.runs.status is 'success, partial (a step failed or ran out of time), failed, or running.';
 comment on column maint.runs.duration_ms is 'Milliseconds it took; null while it runs.';
 comment on column maint.runs.steps_succeeded is 'Steps that did all they had to.';
-comment on column maint.runs.steps_failed is 'Steps that failed or ran out of time; maint.steps says why.';
+comment on column maint.runs.steps_failed is 'Steps that failed, in part or whole, or ran out of time; maint.steps says why.';
 comment on column maint.runs.steps_skipped is 'Steps that were not due, not selected, disabled or bypassed.';
 comment on column maint.runs.findings is 'Findings whose last sighting was this run.';
 comment on column maint.runs.actions_queued is 'Actions that this run was the first to queue.';

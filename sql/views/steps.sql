@@ -19,7 +19,7 @@ comment on view maint.steps is 'What became of each step of each run, the newest
 comment on column maint.steps.run_id is 'The run it belongs to.';
 comment on column maint.steps.step is 'Number of the step.';
 comment on column maint.steps.name is 'Name of the step, as maint.run takes it.';
-comment on column maint.steps.status is 'success, failed, timed_out, or skipped.';
+comment on column maint.steps.status is 'success, partial (a part of it failed), failed, timed_out, or skipped.';
 comment on column maint.steps.reason is
   'Why it did not succeed: not_due, not_selected, disabled, bypassed, not_permitted, timed_out, not_installed, failed.';
 comment on column maint.steps.duration_ms is 'Milliseconds it took.';

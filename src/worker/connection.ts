@@ -55,7 +55,10 @@ export async function withConnection<Result>(
 }
 
 /** Runs `work` in a transaction of its own; a failed one is rolled back. */
-export async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
+export async function inTransaction<Result>(
+  client: pg.ClientBase,
+  work: () => Promise<Result>,
+): Promise<Result> {
   await client.query('begin isolation level read committed read write');
   try {
     const result = await work();
@@ -70,7 +73,7 @@ export async function inTransaction<Result>(client: pg.Client, work: () => Promi
 
 /** The first row of a query that always gives one. */
 export async function queryRow<Row extends pg.QueryResultRow>(
-  client: pg.Client,
+  client: pg.ClientBase,
   text: string,
   parameters: unknown[] = [],
 ): Promise<Row> {

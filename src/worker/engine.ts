@@ -58,10 +58,11 @@ async function provide(
          exists (select from pg_catalog.pg_available_extensions where name = $1) as available`,
       [language],
     );
-  let { exists, usable, available } = await state();
+  const before = await state();
+  let { exists, usable } = before;
   let created = false;
   if (!exists) {
-    if (!available) return { created, problem: `the server does not offer the extension ${language}` };
+    if (!before.available) return { created, problem: `the server does not offer the extension ${language}` };
     await client.query('savepoint extension');
     try {
       await client.query(`create extension ${language}`);
@@ -73,7 +74,7 @@ async function provide(
     }
     await client.query('release savepoint extension');
     created = true;
-    ({ exists, usable, available } = await state());
+    ({ exists, usable } = await state());
     if (!exists) return { created, problem: `the extension ${language} brings no language of that name` };
   }
   return {

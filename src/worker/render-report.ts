@@ -1,0 +1,113 @@
+/** What install, uninstall, status and config say. */
+import type { ConfigurationChange } from './configuration-file.ts';
+import type { InstallReport } from './install.ts';
+import { printable } from './printable.ts';
+import { renderPairs } from './render.ts';
+import type { UninstallReport } from './uninstall.ts';
+
+const outcomes = {
+  installed: 'installed',
+  upgraded: 'upgraded',
+  already_installed: 'already installed; nothing had to change',
+} as const;
+
+/** The report of an installation, with the statements that would give what is missing. Ends with a newline. */
+export function renderInstall(report: InstallReport): string {
+  const from =
+    report.previousVersion !== null && report.previousVersion !== report.version
+      ? ` (was ${report.previousVersion})`
+      : '';
+  const lines = [
+    `pg-maint ${report.version}${from} in database ${printable(report.database)}: ${outcomes[report.outcome]}`,
+    `engine ${report.engine}, owner ${printable(report.owner)}`,
+  ];
+  if (report.createdExtension !== null) lines.push(`created the extension ${report.createdExtension}`);
+  if (report.migrations.length > 0) lines.push(`applied ${report.migrations.join(', ')}`);
+  lines.push(...report.engineNotes.map(printable));
+  const missing = report.privileges.filter(({ have }) => !have);
+  if (missing.length > 0) {
+    lines.push('', 'Without these, the checks that need them say not_permitted or not_installed:');
+    for (const { need, steps, purpose, statement } of missing) {
+      lines.push(`  ${need}: ${purpose} (step ${steps.join(', ')})`);
+      if (statement !== null) lines.push(`    ${printable(statement)}`);
+    }
+  }
+  const absent = Object.entries(report.roles).filter(([, exists]) => !exists);
+  if (absent.length > 0) {
+    lines.push(
+      '',
+      'Schema maint is closed to everyone but its owner. To let others read or operate, create the roles and install again:',
+      ...absent.map(([role]) => `  create role ${role};`),
+    );
+  }
+  if (report.engine === 'worker') {
+    lines.push('', 'This server runs no JavaScript: pg-maint run URL runs the checks from outside.');
+  } else {
+    lines.push('', 'Next: select maint.run(force => true);');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+export function renderUninstall(report: UninstallReport): string {
+  if (report.outcome === 'not_installed') {
+    return `pg-maint was not installed in database ${printable(report.database)}\n`;
+  }
+  const dropped = report.droppedDependents.map((each) => `dropped with it: ${printable(each)}\n`).join('');
+  return `pg-maint is removed from database ${printable(report.database)}; roles and extensions were left\n${dropped}`;
+}
+
+/** maint.status() */
+export interface Status {
+  version: string;
+  engine: string;
+  engine_version: string | null;
+  server_version: string;
+  schema_version: number;
+  enabled: boolean;
+  last_run: { run_id: number; status: string; started_at: string; duration_ms: number | null } | null;
+  next_due_at: string | null;
+  running: { pid: number; since: string | null } | null;
+  bypasses: { feature: string; reason: string; bypassed_by: string; until: string }[];
+  open_findings: { critical: number; warning: number; info: number; muted: number };
+  queued_actions: number;
+}
+
+export function renderStatus(status: Status): string {
+  const { last_run: last, running, open_findings: open } = status;
+  const bypasses = status.bypasses.map(
+    ({ feature, reason, bypassed_by: by, until }) => `${feature} until ${until}, by ${by}: ${reason}`,
+  );
+  return renderPairs([
+    ['version', `${status.version}, tables ${status.schema_version}`],
+    ['engine', [status.engine, status.engine_version].filter(Boolean).join(' ')],
+    ['server', status.server_version],
+    [
+      'last run',
+      last ? `${last.run_id}, ${last.status}, ${last.started_at}, ${String(last.duration_ms)} ms` : 'none',
+    ],
+    [
+      'next due',
+      status.enabled ? (status.next_due_at ?? 'never: everything is bypassed') : 'never: disabled',
+    ],
+    [
+      'running',
+      running ? `yes, pid ${running.pid}${running.since === null ? '' : ` since ${running.since}`}` : 'no',
+    ],
+    ['bypassed', bypasses.length === 0 ? 'nothing' : bypasses.map(printable).join('\n')],
+    [
+      'open findings',
+      `${open.critical} critical, ${open.warning} warning, ${open.info} info, ${open.muted} muted`,
+    ],
+    ['queued actions', String(status.queued_actions)],
+  ]);
+}
+
+export function renderChanges(changes: readonly ConfigurationChange[]): string {
+  if (changes.length === 0) return 'nothing changed\n';
+  return changes
+    .map(({ path, scope, value }) => {
+      const place = scope === 'database' ? '' : ` for ${scope}`;
+      return `${printable(`${path}${place} = ${JSON.stringify(value)}`)}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,88 @@
+/** Takes pg-maint out of a database again. */
+import type pg from 'pg';
+import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
+import { CouldNotRun, sqlstateOf } from './errors.ts';
+import { actAsOwner, refuseForeignSchema } from './preflight.ts';
+
+export interface UninstallReport {
+  outcome: 'uninstalled' | 'not_installed';
+  database: string;
+  /** What was dropped although it was outside of schema maint: with `force` only. */
+  droppedDependents: string[];
+}
+
+/**
+ * Drops schema maint with all it holds; roles and extensions stay. Objects elsewhere that depend on it are named and
+ * stop it, unless `force` has them dropped as well. All or nothing. Throws CouldNotRun.
+ */
+export async function uninstall(
+  url: string | undefined,
+  options: { force?: boolean } = {},
+): Promise<UninstallReport> {
+  return await withConnection(url, (client) =>
+    inTransaction(client, async () => {
+      try {
+        return await uninstallFrom(client, options.force ?? false);
+      } catch (error) {
+        if (sqlstateOf(error) !== '55P03') throw error;
+        throw new CouldNotRun('a run or an installation is under way', 'try again later', { cause: error });
+      }
+    }),
+  );
+}
+
+async function uninstallFrom(client: pg.Client, force: boolean): Promise<UninstallReport> {
+  await client.query(`set local search_path = pg_catalog, pg_temp; set local client_min_messages = warning;
+    set local lock_timeout = '60s'`);
+  await client.query('select pg_advisory_xact_lock($1, $2), pg_advisory_xact_lock($1, $3)', [
+    lockClass,
+    installLock,
+    runLock,
+  ]);
+  const { database } = await queryRow<{ database: string }>(client, 'select current_database() as database');
+  if (!(await refuseForeignSchema(client))) {
+    return { outcome: 'not_installed', database, droppedDependents: [] };
+  }
+  await actAsOwner(client, true);
+  const dependents = await outsideDependents(client);
+  if (dependents.length > 0 && !force) {
+    throw new CouldNotRun(
+      `these are not of pg-maint and depend on it:\n${dependents.map((each) => `  ${each}`).join('\n')}`,
+      'drop them first, or have them dropped with --force',
+    );
+  }
+  await client.query('drop schema maint cascade');
+  return { outcome: 'uninstalled', database, droppedDependents: dependents };
+}
+
+/** What lies outside of schema maint and would have to go with it. Tables go with their views, rules and defaults. */
+async function outsideDependents(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ description: string }>(`
+    with schema as (
+      select n.oid from pg_namespace as n where n.nspname = 'maint'
+    ), inside (classid, objid) as (
+      select 'pg_namespace'::regclass, s.oid from schema as s
+      union all select 'pg_class'::regclass, c.oid from pg_class as c, schema as s where c.relnamespace = s.oid
+      union all select 'pg_proc'::regclass, p.oid from pg_proc as p, schema as s where p.pronamespace = s.oid
+      union all select 'pg_type'::regclass, t.oid from pg_type as t, schema as s where t.typnamespace = s.oid
+    ), dependents as (
+      select distinct
+        case when w.oid is null and a.oid is null and t.oid is null and k.conrelid is null then d.classid
+          else 'pg_class'::regclass end as classid,
+        coalesce(w.ev_class, a.adrelid, t.tgrelid, nullif(k.conrelid, 0), d.objid) as objid,
+        d.classid as part_classid, d.objid as part_objid, d.objsubid as part_subid
+      from inside as i
+      join pg_depend as d on d.refclassid = i.classid and d.refobjid = i.objid and d.deptype = 'n'
+      left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+      left join pg_attrdef as a on d.classid = 'pg_attrdef'::regclass and a.oid = d.objid
+      left join pg_trigger as t on d.classid = 'pg_trigger'::regclass and t.oid = d.objid
+      left join pg_constraint as k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
+    )
+    select distinct case when e.part_classid = 'pg_rewrite'::regclass
+        then pg_describe_object(e.classid, e.objid, 0)
+        else pg_describe_object(e.part_classid, e.part_objid, e.part_subid) end as description
+    from dependents as e
+    where not exists (select from inside as i where i.classid = e.classid and i.objid = e.objid)
+    order by description`);
+  return rows.map(({ description }) => description);
+}
