@@ -169,7 +169,7 @@ async function start(
   }
   const module = await placeModule(layout, postgres);
   const port = await launchOnFreePort(layout, postgres, account, options);
-  if (fresh && module !== null) await createLanguage(port, module);
+  if (fresh) await createLanguage(port, module);
   writeMarker(layout, { ...marker, version: postgres.version, port, initialized: true });
 }
 
@@ -209,7 +209,7 @@ async function launch(
     // Ctrl-C in the caller's terminal must reach the caller only, who then stops the server in order.
     detached: true,
     stdio: ['ignore', log, log],
-    env: { PATH: process.env['PATH'], LD_LIBRARY_PATH: layout.library, LC_ALL: 'C.UTF-8' },
+    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' },
   });
   closeSync(log);
   child.unref();

@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildBridge } from './bridge.ts';
 import { outDirectory, setUpLog, v8Root } from './paths.ts';
 import { needsOf } from './set-up/needs.ts';
-import { CannotServe } from './set-up/problem.ts';
+import { CannotServe, say } from './set-up/problem.ts';
 import { ensureServer } from './set-up/server.ts';
 import { ensureV8 } from './set-up/v8.ts';
 
@@ -16,14 +17,8 @@ async function setUp(command: string): Promise<void> {
   if (needs.server) {
     const postgres = await ensureServer();
     await ensureV8();
-    // Temporary: null while build/bridge.ts is not there yet.
-    const bridge = join(import.meta.dirname, 'bridge.ts');
-    if (existsSync(bridge)) {
-      const { buildBridge } = (await import(bridge)) as {
-        buildBridge(options: { pgConfig: string; v8Root: string }): Promise<string>;
-      };
-      await buildBridge({ pgConfig: postgres.pgConfig, v8Root });
-    }
+    if (!existsSync(join(outDirectory, 'bridge', 'maint_v8.so'))) say('compiling the bridge …');
+    await buildBridge({ pgConfig: postgres.pgConfig, v8Root });
   }
   if (needs.bundle) {
     const { buildBundle } = await import('./bundle.ts');

@@ -1,28 +1,17 @@
 import { copyFileSync, existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import pg from 'pg';
+import { buildBridge, languageSql } from '../bridge.ts';
 import type { Layout } from './layout.ts';
 import { v8Root } from '../paths.ts';
 import type { PostgresInstall } from '../postgres.ts';
 
-interface Bridge {
-  buildBridge(options: { pgConfig: string; v8Root: string }): Promise<string>;
-  languageSql(modulePath: string): string;
-}
-
-/** Temporary: null while build/bridge.ts is not there yet. */
-async function bridge(): Promise<Bridge | null> {
-  const path = join(import.meta.dirname, '..', 'bridge.ts');
-  return existsSync(path) && existsSync(v8Root) ? ((await import(path)) as Bridge) : null;
-}
-
 /**
  * Puts maint_v8 and its libnode into the cluster's directory: the server's account can't read a clone that lies
- * under /root. Returns the module's path.
+ * under /root. The module finds libnode beside itself. Returns the module's path.
  */
-export async function placeModule(layout: Layout, postgres: PostgresInstall): Promise<string | null> {
-  const built = await (await bridge())?.buildBridge({ pgConfig: postgres.pgConfig, v8Root });
-  if (built === undefined) return null;
+export async function placeModule(layout: Layout, postgres: PostgresInstall): Promise<string> {
+  const built = await buildBridge({ pgConfig: postgres.pgConfig, v8Root });
   const libraries = join(v8Root, 'usr', 'lib');
   for (const triplet of readdirSync(libraries)) {
     for (const name of readdirSync(join(libraries, triplet))) {
@@ -53,8 +42,7 @@ function linkOrCopy(source: string, target: string): void {
 
 /** Creates the language in template1, so that each new database has it, and in `postgres`, which is there already. */
 export async function createLanguage(port: number, module: string): Promise<void> {
-  const sql = (await bridge())?.languageSql(module);
-  if (sql === undefined) return;
+  const sql = languageSql(module);
   for (const database of ['template1', 'postgres']) {
     const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database });
     await client.connect();

@@ -55,7 +55,7 @@ test('sudo that wants a password, and nobody there to enter it', async (t) => {
 });
 
 test('no network', async (t) => {
-  const sudo = `case "$*" in *install*) echo "E: Could not resolve 'deb.debian.org'" >&2; exit 100;; esac`;
+  const sudo = `case "$*" in *apt-get*install*) echo "E: Could not resolve 'deb.debian.org'" >&2; exit 100;; esac`;
   const result = await setUp(pathWith(t, { scripts: { ...apt, sudo } }), 'user');
   isMessage(t, result);
   t.regex(result.stderr, /Could not resolve 'deb\.debian\.org'/);
