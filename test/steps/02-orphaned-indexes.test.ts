@@ -107,7 +107,7 @@ test('a leftover stays when what it was made from is not valid, or is not there'
   await run(database, { only: ['orphaned_indexes'] });
   const [finding] = await openFindings(database, kind);
   t.regex(
-    String(finding!.detail['kept_because']),
+    JSON.stringify(finding!.detail['kept_because']),
     /shop\.orders_a, which should serve in its place, is not valid/,
   );
   t.deepEqual(await queuedActions(database), []);
@@ -115,7 +115,7 @@ test('a leftover stays when what it was made from is not valid, or is not there'
   await database.query(`drop index ${quoted(shop)}`);
   await run(database, { only: ['orphaned_indexes'] });
   const [alone] = await openFindings(database, kind);
-  t.regex(String(alone!.detail['kept_because']), /no index with the same definition/);
+  t.regex(JSON.stringify(alone!.detail['kept_because']), /no index with the same definition/);
   t.deepEqual(await queuedActions(database), []);
 
   // One of the same name but another definition is not what it was made from.
@@ -230,6 +230,6 @@ test('the index of an extension is reported, its removal never queued', async (t
   await database.query(`alter extension pg_buffercache add table ${quotedTable(shop)}`);
   await run(database, { only });
   const [finding] = await openFindings(database, kind);
-  t.regex(String(finding!.detail['kept_because']), /extension pg_buffercache/);
+  t.regex(JSON.stringify(finding!.detail['kept_because']), /extension pg_buffercache/);
   t.deepEqual(await queuedActions(database), []);
 });

@@ -49,8 +49,8 @@ test('an invalid index is found, its removal queued and not pretended, and it is
   t.is(finding!.table_name, shop.table);
   t.is(finding!.detail['reason'], 'unfinished_build_or_drop');
   t.regex(
-    String(finding!.detail['definition']),
-    /^CREATE UNIQUE INDEX orders_a_key ON shop\.orders USING btree \(a\)$/,
+    JSON.stringify(finding!.detail['definition']),
+    /^"CREATE UNIQUE INDEX orders_a_key ON shop\.orders USING btree \(a\)"$/,
   );
   t.deepEqual(await queuedActions(database), ['drop_index shop.orders_a_key']);
 

@@ -76,7 +76,7 @@ function positionsQuery(sequences: readonly Sequence[]): string {
       ('pg_catalog.int8'::regtype::oid, 9223372036854775807)) as limits (type_oid, maximum)
       on limits.type_oid = case t.typtype when 'd' then t.typbasetype else t.oid end
     order by f.oid, limits.maximum, column_name
-  ), measured as (
+  ), ranged as (
     select p.oid, b.column_name, s.seqincrement,
       case when s.seqincrement > 0 then s.seqmin else s.seqmax end::numeric as first_value,
       case when s.seqincrement > 0 then least(s.seqmax, b.maximum) else greatest(s.seqmin, -b.maximum - 1) end
@@ -85,14 +85,17 @@ function positionsQuery(sequences: readonly Sequence[]): string {
     from position as p
     join pg_catalog.pg_sequence as s on s.seqrelid = p.oid
     left join bound as b on b.oid = p.oid
+  ), measured as (
+    select r.oid, r.column_name,
+      greatest(1, pg_catalog.trunc((r.final_value - r.first_value) / r.seqincrement) + 1) as total,
+      pg_catalog.trunc((r.final_value - r.last_value) / r.seqincrement) + case when r.is_called then 0 else 1 end
+        as remaining
+    from ranged as r
   )
   select pg_catalog.jsonb_build_object('oid', m.oid::int8, 'schema', n.nspname, 'sequence', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
-      'percent', case
-        when not m.is_called and m.last_value = m.first_value then 0
-        when m.final_value = m.first_value then 100
-        else round(100 * (m.last_value - m.first_value) / (m.final_value - m.first_value), 2) end,
-      'values_left', greatest(0, pg_catalog.trunc((m.final_value - m.last_value) / m.seqincrement)),
+      'percent', round(100 * greatest(0, m.total - m.remaining) / m.total, 2),
+      'values_left', greatest(0, m.remaining),
       'column', m.column_name) as row
   from measured as m
   join pg_catalog.pg_class as c on c.oid = m.oid
