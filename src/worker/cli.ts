@@ -65,6 +65,11 @@ async function withInstallation<Result>(
     try {
       return await work(client);
     } catch (error) {
+      if (sqlstateOf(error) === '42501') {
+        throw new CouldNotRun((error as Error).message, 'ask for the role maint_reader or maint_operator', {
+          cause: error,
+        });
+      }
       if (!notInstalled.has(sqlstateOf(error) ?? '')) throw error;
       throw new CouldNotRun(
         `pg-maint is not complete in this database: ${(error as Error).message}`,

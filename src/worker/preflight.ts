@@ -52,8 +52,9 @@ export async function refuseForeignSchema(client: pg.Client): Promise<boolean> {
   }>(
     client,
     `select n.oid is not null as exists,
-       pg_catalog.to_regclass('maint.migration') is not null and pg_catalog.to_regclass('maint.installation') is not null
-         as ours,
+       -- By the catalog: to_regclass would need the right to use the schema.
+       (select pg_catalog.count(*) = 2 from pg_catalog.pg_class as c
+         where c.relnamespace = n.oid and c.relname in ('migration', 'installation') and c.relkind = 'r') as ours,
        not exists (select from pg_catalog.pg_class where relnamespace = n.oid)
          and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
          and not exists (select from pg_catalog.pg_type where typnamespace = n.oid) as empty,

@@ -27,9 +27,10 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
     ), role as (
       select current_user as name, pg_catalog.current_setting('is_superuser')::boolean as superuser
     ), owners as (
-      select pg_catalog.string_agg(o.owner, ', ' order by o.owner) as names
+      select pg_catalog.count(*) = 0 as all_ours,
+        pg_catalog.string_agg(o.owner, ', ' order by o.owner) filter (where not o.superuser) as grantable
       from (
-        select distinct pg_catalog.quote_ident(r.rolname) as owner
+        select distinct pg_catalog.quote_ident(r.rolname) as owner, r.rolsuper as superuser
         from pg_catalog.pg_class as c
         join pg_catalog.pg_roles as r on r.oid = c.relowner
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -47,9 +48,11 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
         pg_catalog.format('grant pg_read_all_data to %I;', r.name)
       from role as r
       union all
-      select 3, 'ownership of the tables', o.names is null, array[2, 3, 6, 7, 9],
+      select 3, 'ownership of the tables', o.all_ours, array[2, 3, 6, 7, 9],
         'actions on the tables of others: dropping and rebuilding indexes, analyze',
-        pg_catalog.format('grant %s to %I;', o.names, r.name)
+        -- Never a superuser's role: that would give away everything.
+        coalesce('grant ' || o.grantable || pg_catalog.format(' to %I;', r.name),
+          '-- they belong to a superuser: give them another owner, or let a superuser own pg-maint')
       from role as r, owners as o
       union all
       select 4, e.name, coalesce(e.exists and e.may_execute, false) and (e.name <> 'pageinspect' or r.superuser),
