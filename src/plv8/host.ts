@@ -21,6 +21,13 @@ function databaseError(error: unknown): unknown {
   });
 }
 
+/** The way back: PL/V8 makes an error with these fields a server error. */
+export function serverError(error: unknown): unknown {
+  if (!(error instanceof FailureError)) return error;
+  const { sqlstate, message, detail, hint, context } = error.failure;
+  return Object.assign(new Error(message), { sqlerrcode: sqlstate, detail, hint, context });
+}
+
 export const plv8Host: SyncHost = {
   query(text: string, parameters: readonly Parameter[]): unknown[] {
     let rows: unknown;
