@@ -98,7 +98,7 @@ v8::MaybeLocal<v8::Value> rows_to_js(SPITupleTable *table, uint64 count) {
       return {};
     }
     v8::Local<v8::Object> row;
-    if (stopping() || !converter.convert(table->vals[at]).ToLocal(&row)) return {};
+    if (!memory_fits_so_far() || !converter.convert(table->vals[at]).ToLocal(&row)) return {};
     if (!rows->CreateDataProperty(context, static_cast<uint32>(at), row).FromMaybe(false)) return {};
   }
   return scope.Escape(rows);

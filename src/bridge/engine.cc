@@ -15,8 +15,14 @@ namespace {
 // JavaScript ends this much before the server's own stack limit, so that what it calls finds some room. Below
 // max_stack_depth there are always 512 kB more (STACK_DEPTH_SLOP), which V8's own code may use.
 constexpr uintptr_t kStackReserve = 48 * 1024;
-// Making a context can't be interrupted by a stack overflow: it gets this much from the slop.
-constexpr uintptr_t kStackForNewContext = 256 * 1024;
+// What MoreStack takes from there.
+constexpr uintptr_t kMoreStack = 192 * 1024;
+
+// V8 ends the process when one object does not fit under its own limit. That lies so high above ours that the largest
+// array and string (1 GB) fit; ours is kept by looking after each garbage collection.
+constexpr size_t kHeadroom = size_t{3} * 1024 * 1024 * 1024;
+constexpr size_t kLargestYoung = size_t{24} * 1024 * 1024;
+constexpr size_t kLastHeadroom = size_t{1} * 1024 * 1024 * 1024;
 
 v8::Platform *platform = nullptr;
 
@@ -51,21 +57,56 @@ void start_platform() {
   v8::V8::Initialize();
 }
 
+size_t memory_in_use() {
+  v8::HeapStatistics heap;
+  engine().isolate->GetHeapStatistics(&heap);
+  engine().allocator->set_heap_in_use(heap.used_heap_size());
+  return heap.used_heap_size() + engine().allocator->in_use();
+}
+
+// Collects all garbage and looks again.
+void settle_memory() {
+  Engine &state = engine();
+  if (!state.memory_in_doubt || stopping()) return;
+  state.isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kCritical);
+  state.isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kNone);
+  state.memory_in_doubt = false;
+  if (memory_in_use() > state.memory_limit) stop_javascript(StopReason::kOutOfMemory);
+}
+
+void after_collection(v8::Isolate *isolate, v8::GCType, v8::GCCallbackFlags) {
+  Engine &state = engine();
+  if (state.memory_in_doubt || memory_in_use() <= state.memory_limit) return;
+  state.memory_in_doubt = true;
+  isolate->RequestInterrupt([](v8::Isolate *, void *) { settle_memory(); }, nullptr);
+}
+
+// A builtin of V8 that does not end, and can't be stopped, comes here before it takes all memory of the machine: the
+// second time the limit stays, and V8 gives up.
+size_t near_heap_limit(void *, size_t current_limit, size_t) {
+  Engine &state = engine();
+  stop_javascript(StopReason::kOutOfMemory);
+  return std::max(current_limit, state.memory_limit + kHeadroom + kLastHeadroom);
+}
+
 void make_isolate() {
   Engine &state = engine();
   state.memory_limit_used = memory_limit_setting;
-  state.heap_limit = static_cast<size_t>(memory_limit_setting) * 1024 * 1024;
-  state.allocator = new LimitedAllocator(state.heap_limit);
+  state.memory_limit = static_cast<size_t>(memory_limit_setting) * 1024 * 1024;
+  state.memory_in_doubt = false;
+  state.allocator = new LimitedAllocator(state.memory_limit);
   v8::Isolate::CreateParams parameters;
   parameters.array_buffer_allocator = state.allocator;
   parameters.allow_atomics_wait = false;
-  parameters.constraints.ConfigureDefaultsFromHeapSize(0, state.heap_limit);
+  parameters.constraints.set_max_old_generation_size_in_bytes(state.memory_limit + kHeadroom);
+  parameters.constraints.set_initial_old_generation_size_in_bytes(state.memory_limit / 4);
+  parameters.constraints.set_max_young_generation_size_in_bytes(std::min(state.memory_limit / 8, kLargestYoung));
   state.isolate = v8::Isolate::New(parameters);
   state.stack_limit = 0;
   state.isolate->SetFatalErrorHandler(on_fatal_error);
   state.isolate->SetOOMErrorHandler(on_out_of_memory);
   state.isolate->AddNearHeapLimitCallback(near_heap_limit, nullptr);
-  state.isolate->AddGCEpilogueCallback(after_collection, v8::kGCTypeMarkSweepCompact);
+  state.isolate->AddGCEpilogueCallback(after_collection);
   state.isolate->SetCaptureStackTraceForUncaughtExceptions(false);
 }
 
@@ -142,16 +183,12 @@ void run_pending_tasks() {
 }
 
 RoleContext *current_role_context() {
-  Engine &state = engine();
   std::unique_ptr<RoleContext> &entry = role_contexts()[GetUserId()];
   if (entry == nullptr) entry = std::make_unique<RoleContext>();
   if (!entry->context.IsEmpty()) return entry.get();
-  uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  state.isolate->SetStackLimit(std::min(state.stack_limit, here - kStackForNewContext));
-  bool made = make_context(*entry);
-  state.isolate->SetStackLimit(state.stack_limit);
+  MoreStack more_stack;
   entry->role = GetUserId();
-  return made ? entry.get() : nullptr;
+  return make_context(*entry) ? entry.get() : nullptr;
 }
 
 void stop_javascript(StopReason reason, ErrorData *error) {
@@ -175,21 +212,23 @@ void stop_javascript_here(StopReason reason, ErrorData *error) {
   ignore(nothing->Call(context, v8::Undefined(state.isolate), 0, nullptr));
 }
 
-size_t near_heap_limit(void *, size_t current_limit, size_t) {
+bool memory_fits() {
   Engine &state = engine();
-  stop_javascript(StopReason::kOutOfMemory);
-  // Room to come to an end: the stop takes effect at the next call or loop of JavaScript.
-  return current_limit + std::max<size_t>(state.heap_limit / 2, 64 * 1024 * 1024);
+  if (memory_in_use() > state.memory_limit) state.memory_in_doubt = true;
+  settle_memory();
+  return !stopping();
 }
 
-void after_collection(v8::Isolate *isolate, v8::GCType, v8::GCCallbackFlags) {
-  Engine &state = engine();
-  v8::HeapStatistics heap;
-  isolate->GetHeapStatistics(&heap);
-  state.allocator->set_heap_in_use(heap.used_heap_size());
-  if (heap.used_heap_size() + state.allocator->in_use() > state.heap_limit && state.depth > 0) {
-    stop_javascript(StopReason::kOutOfMemory);
-  }
+bool memory_fits_so_far() {
+  if (engine().memory_in_doubt) settle_memory();
+  return !stopping();
 }
+
+MoreStack::MoreStack() {
+  uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  engine().isolate->SetStackLimit(std::min(engine().stack_limit, here - kMoreStack));
+}
+
+MoreStack::~MoreStack() { engine().isolate->SetStackLimit(engine().stack_limit); }
 
 }  // namespace maint_v8

@@ -25,9 +25,10 @@ struct Engine {
   RoleContext *active = nullptr;    // the context of the innermost of them
   StopReason stop = StopReason::kNone;
   ErrorData *stop_error = nullptr;  // of kServerError, in TopTransactionContext
-  size_t heap_limit = 0;            // bytes, of this isolate
+  size_t memory_limit = 0;          // bytes, of this isolate
   int memory_limit_used = 0;        // the value of maint_v8.memory_limit it was made with
   uintptr_t stack_limit = 0;
+  bool memory_in_doubt = false;     // more in use than allowed, some of it perhaps garbage
 };
 
 // maint_v8.memory_limit, in MB.
@@ -38,6 +39,12 @@ Engine &engine();
 // Called for every call from SQL, before anything else of V8. Makes the isolate where there is none. Raises nothing;
 // false if V8 can't be started.
 bool enter_engine();
+// A call from SQL that is about to end: false, and JavaScript stopped, if it leaves more memory in use than it may.
+bool memory_fits();
+
+// The same for loops of C++ that make many values: looks only if a garbage collection gave cause.
+bool memory_fits_so_far();
+
 // Called when all scopes of V8 of the call are closed.
 void leave_engine(RoleContext *previous);
 
@@ -56,8 +63,13 @@ void stop_javascript_here(StopReason reason, ErrorData *error = nullptr);
 // True once JavaScript is being stopped; work in C++ looks at it in its loops.
 inline bool stopping() { return engine().stop != StopReason::kNone; }
 
-// V8 calls it when the heap nears its limit, and after a garbage collection.
-size_t near_heap_limit(void *data, size_t current_limit, size_t initial_limit);
-void after_collection(v8::Isolate *isolate, v8::GCType type, v8::GCCallbackFlags flags);
+// For its life V8 may use a part of the stack that is kept from JavaScript: what it does then can't overflow.
+class MoreStack {
+ public:
+  MoreStack();
+  ~MoreStack();
+  MoreStack(const MoreStack &) = delete;
+  MoreStack &operator=(const MoreStack &) = delete;
+};
 
 }  // namespace maint_v8

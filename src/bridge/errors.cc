@@ -180,6 +180,7 @@ Failure *failure_of(v8::TryCatch &outer, int default_sqlerrcode) {
   v8::Local<v8::Value> exception = outer.Exception();
   v8::Local<v8::Message> message = outer.Message();
   v8::TryCatch quiet(engine().isolate);
+  MoreStack more_stack;
   Failure *failure = new_failure(default_sqlerrcode);
   failure->message = to_server_message(exception);
   if (failure->message == nullptr) failure->message = copy("JavaScript threw a value that can't be shown as text");
@@ -190,9 +191,13 @@ Failure *failure_of(v8::TryCatch &outer, int default_sqlerrcode) {
     for (const NamedField &field : kFields) {
       if (field.of_failure != nullptr) failure->*field.of_failure = text_property(error, field.name);
     }
+    // The context of a server's error names all that was under way. The first function of JavaScript on its way
+    // adds the whole stack of JavaScript.
+    failure->context_is_complete = failure->context != nullptr;
     if (failure->context != nullptr) context = failure->context;
+    bool first = context.find("() LINE ") == std::string::npos;
     if (!message.IsEmpty()) append_line(context, place(message));
-    append_line(context, stack_lines(error));
+    if (first) append_line(context, stack_lines(error));
   } else if (!message.IsEmpty()) {
     context = place(message);
   }
@@ -210,11 +215,13 @@ Failure *failure_of_message(int sqlerrcode, const char *message) {
 }
 
 void raise_failure(const Failure *failure) {
+  // Each level of calls would otherwise add all those above it once more.
+  if (failure->context_is_complete) error_context_stack = nullptr;
   ereport(ERROR,
           (errcode(failure->sqlerrcode), errmsg_internal("%s", failure->message == nullptr ? "?" : failure->message),
            failure->detail == nullptr ? 0 : errdetail_internal("%s", failure->detail),
            failure->hint == nullptr ? 0 : errhint("%s", failure->hint),
-           failure->context == nullptr ? 0 : errcontext("%s", failure->context),
+           failure->context == nullptr ? 0 : (errcontext("%s", failure->context)),
            failure->schema_name == nullptr ? 0 : err_generic_string(PG_DIAG_SCHEMA_NAME, failure->schema_name),
            failure->table_name == nullptr ? 0 : err_generic_string(PG_DIAG_TABLE_NAME, failure->table_name),
            failure->column_name == nullptr ? 0 : err_generic_string(PG_DIAG_COLUMN_NAME, failure->column_name),

@@ -12,6 +12,7 @@ struct Failure {
   char *detail;
   char *hint;
   char *context;
+  bool context_is_complete;  // it names what is under way outside of the call as well
   char *schema_name;
   char *table_name;
   char *column_name;

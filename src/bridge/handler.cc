@@ -100,7 +100,7 @@ void perform(Call *call) noexcept {
   RoleContext *previous = state.active;
   try {
     enter_javascript(call);
-    if (state.depth == 1 && !stopping()) run_pending_tasks();
+    if (state.depth == 1 && !stopping() && memory_fits()) run_pending_tasks();
   } catch (const std::exception &exception) {
     call->failure = failure_of_message(ERRCODE_OUT_OF_MEMORY, exception.what());
   }

@@ -25,7 +25,7 @@ v8::MaybeLocal<v8::Value> array_to_js(const TypeCodec &codec, Datum datum) {
   for (int at = 0; at < count && complete; at++) {
     v8::HandleScope element_scope(isolate);
     v8::Local<v8::Value> element = v8::Null(isolate);
-    complete = !stopping() && (nulls[at] || scalar_to_js(codec, values[at]).ToLocal(&element)) &&
+    complete = memory_fits_so_far() && (nulls[at] || scalar_to_js(codec, values[at]).ToLocal(&element)) &&
                array->CreateDataProperty(context, at, element).FromMaybe(false);
   }
   pfree(values);
