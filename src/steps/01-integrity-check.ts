@@ -167,7 +167,7 @@ export default defineStep({
           : [
               {
                 severity: 'warning',
-                message: `integrity check found ${serious.length} issues`,
+                message: `integrity issues found: ${serious.length}`,
                 detail: { critical: findings.filter(({ severity }) => severity === 'critical').length },
               },
             ],

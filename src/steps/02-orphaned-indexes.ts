@@ -308,7 +308,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `${findings.length} orphaned indexes found, ${actions.length} to be removed`,
+                message: `orphaned indexes found: ${findings.length}, to be removed: ${actions.length}`,
               },
             ],
       actions,

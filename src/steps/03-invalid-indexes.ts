@@ -102,7 +102,7 @@ export default defineStep({
           : [
               {
                 severity: 'warning',
-                message: `${found.length} invalid indexes found, ${actions.length} to be removed`,
+                message: `invalid indexes found: ${found.length}, to be removed: ${actions.length}`,
               },
             ],
       actions,

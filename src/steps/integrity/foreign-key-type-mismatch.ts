@@ -20,7 +20,7 @@ interface Row {
   remedy: string | null;
 }
 
-/** A domain counts as the type it is made of. */
+/** A domain counts as the type it is made of. Of two integers the remedy widens the narrower: the other way fails. */
 const text = `
   with recursive base_type (oid, base) as (
     select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
@@ -32,18 +32,26 @@ const text = `
       'quoted_table', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_constraint', pg_catalog.quote_ident(k.conname),
       'mismatches', pairs.mismatches,
-      'remedy', case when pairs.remedy is not null
-        then pg_catalog.format('alter table %I.%I %s;', n.nspname, c.relname, pairs.remedy) end) as row
+      'remedy', pairs.remedy) as row
   from pg_catalog.pg_constraint as k
   join pg_catalog.pg_class as c on c.oid = k.conrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  join pg_catalog.pg_class as fc on fc.oid = k.confrelid
+  join pg_catalog.pg_namespace as fn on fn.oid = fc.relnamespace
   cross join lateral (
     select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
           'column', a.attname, 'type', pg_catalog.format_type(a.atttypid, null),
           'referenced_column', f.attname, 'referenced_type', pg_catalog.format_type(f.atttypid, null))
           order by key.position) as mismatches,
-      pg_catalog.string_agg(pg_catalog.format('alter column %I type %s', a.attname,
-        pg_catalog.format_type(f.atttypid, f.atttypmod)), ', ' order by key.position) as remedy
+      pg_catalog.string_agg(case
+        when fb.base in ('pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype)
+            and (ab.base = 'pg_catalog.int8'::regtype
+              or ab.base = 'pg_catalog.int4'::regtype and fb.base = 'pg_catalog.int2'::regtype)
+          then pg_catalog.format('alter table %I.%I alter column %I type %s;', fn.nspname, fc.relname, f.attname,
+            pg_catalog.format_type(ab.base, null))
+        else pg_catalog.format('alter table %I.%I alter column %I type %s;', n.nspname, c.relname, a.attname,
+            pg_catalog.format_type(f.atttypid, f.atttypmod))
+        end, e'\\n' order by key.position) as remedy
     from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey))
       with ordinality as key (own, referenced, position)
     join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = key.own
