@@ -175,10 +175,11 @@ class Reader {
       },
       Value: (_key, node) => {
         if (node.anchor !== undefined) this.report(offsetOf(node), 'anchors are not allowed here');
+        if (node.tag !== undefined) this.report(offsetOf(node), 'tags are not allowed here');
       },
     });
     const root = document.contents;
-    if (root === null || this.problems.length > 0) return;
+    if (root === null || (isScalar(root) && root.value === null) || this.problems.length > 0) return;
     if (!isMap(root)) {
       this.report(offsetOf(root), 'expected keys such as "features:"');
       return;
