@@ -80,6 +80,7 @@ export function forget(layout: Layout): void {
 
 function removeNow(layout: Layout): void {
   const marker = readMarker(layout);
-  if (marker !== null) removeFiles(layout, { ...marker, madeDirectory: true });
+  // An initdb under way ends with this process and writes until then: its folder is left to the next run.
+  if (marker?.initialized === true) removeFiles(layout, { ...marker, madeDirectory: true });
   forget(layout);
 }

@@ -1,0 +1,24 @@
+import test from 'ava';
+import { Report } from '../../build/test-run/report.ts';
+
+function read(tap: string): { report: Report; printed: string } {
+  const printed: string[] = [];
+  const report = new Report((line) => printed.push(line));
+  for (const line of tap.split('\n')) report.line(line);
+  return { report, printed: printed.join('\n') };
+}
+
+test('counts what ava says, and shows why a test failed', (t) => {
+  const { report, printed } = read(
+    'TAP version 13\nok 1 - c # SKIP\nok 2 - b\nnot ok 3 - not ok 7 - odd title\n  ---\n    message: why\n  ...\n\n1..3\n# fail 1',
+  );
+  t.is(report.closing(), '1 passed, 1 failed, 1 skipped');
+  t.true(report.complete);
+  t.regex(printed, /not ok 7 - odd title\n {4}message: why$/);
+});
+
+test('a run that breaks off is not complete', (t) => {
+  const { report } = read('TAP version 13\nok 1 - a');
+  t.is(report.closing(), '1 passed, 0 failed');
+  t.false(report.complete);
+});
