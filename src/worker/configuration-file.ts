@@ -122,6 +122,7 @@ interface Entry {
 
 const largestFile = 1_000_000;
 const mostProblems = 20;
+const tooDeep = 'the file is nested too deeply';
 
 class Reader {
   readonly problems: ConfigurationProblem[] = [];
@@ -141,7 +142,7 @@ class Reader {
       line: place?.line ?? null,
       column: place?.col ?? null,
       message: printable(message),
-      hint,
+      hint: hint === null ? null : printable(hint),
     });
   }
 
@@ -163,10 +164,19 @@ class Reader {
     } catch (error) {
       // The parser goes one call deeper with each level.
       if (!(error instanceof RangeError)) throw error;
-      this.report(null, 'the file is nested too deeply');
+      this.report(null, tooDeep);
       return;
     }
-    for (const { pos, message } of [...document.errors, ...document.warnings]) this.report(pos[0], message);
+    const [first] = document.errors;
+    if (first !== undefined && /call stack/.test(first.message)) {
+      this.report(null, tooDeep);
+      return;
+    }
+    // After the first break in the syntax the parser guesses, and its guesses would hide what is wrong.
+    const broken = document.errors.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1);
+    const duplicates = document.errors.filter(({ code }) => code === 'DUPLICATE_KEY');
+    const faults = broken.length > 0 ? broken : [...duplicates, ...document.warnings];
+    for (const { pos, message } of faults) this.report(pos[0], message);
     if (this.problems.length > 0) return;
     visit(document, {
       Alias: (_key, node) => {
