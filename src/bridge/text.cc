@@ -4,6 +4,8 @@
 #include "errors.h"
 #include "guard.h"
 
+#include <cstdlib>
+
 namespace maint_v8 {
 
 namespace {
@@ -18,6 +20,34 @@ v8::MaybeLocal<v8::String> from_utf8(const char *text, size_t length) {
   throw_error_with_code("54000", "value is too long for a JavaScript string");
   return {};
 }
+
+// A string's bytes, with U+FFFD for a surrogate that stands alone: UTF-8 has no place for one.
+class Utf8 {
+ public:
+  explicit Utf8(v8::Local<v8::String> string) {
+    v8::Isolate *isolate = engine().isolate;
+#if V8_MAJOR_VERSION >= 13
+    length_ = string->Utf8LengthV2(isolate);
+    bytes_ = static_cast<char *>(malloc(length_ + 1));
+    if (bytes_ != nullptr) string->WriteUtf8V2(isolate, bytes_, length_, v8::String::WriteFlags::kReplaceInvalidUtf8);
+#else
+    length_ = string->Utf8Length(isolate);
+    bytes_ = static_cast<char *>(malloc(length_ + 1));
+    constexpr int kOptions = v8::String::NO_NULL_TERMINATION | v8::String::REPLACE_INVALID_UTF8;
+    if (bytes_ != nullptr) string->WriteUtf8(isolate, bytes_, static_cast<int>(length_), nullptr, kOptions);
+#endif
+  }
+  ~Utf8() { free(bytes_); }
+  Utf8(const Utf8 &) = delete;
+  Utf8 &operator=(const Utf8 &) = delete;
+
+  const char *bytes() const { return bytes_; }  // null if there is no memory
+  size_t length() const { return length_; }
+
+ private:
+  char *bytes_ = nullptr;
+  size_t length_ = 0;
+};
 
 // Converts length bytes of UTF-8 to a string of the server in the current memory context. May raise.
 char *server_text_from_utf8(const char *utf8, size_t length) {
@@ -60,13 +90,13 @@ char *to_server_text(v8::Local<v8::Value> value) {
   v8::Isolate *isolate = engine().isolate;
   v8::Local<v8::String> string;
   if (!value->ToString(isolate->GetCurrentContext()).ToLocal(&string)) return nullptr;
-  v8::String::Utf8Value utf8(isolate, string);
-  if (*utf8 == nullptr) {
+  Utf8 utf8(string);
+  if (utf8.bytes() == nullptr) {
     throw_error_with_code("53200", "out of memory for a string");
     return nullptr;
   }
   size_t length = utf8.length();
-  if (memchr(*utf8, '\0', length) != nullptr) {
+  if (memchr(utf8.bytes(), '\0', length) != nullptr) {
     throw_error_with_code("22021", "a string for PostgreSQL can't contain the character U+0000");
     return nullptr;
   }
@@ -75,7 +105,7 @@ char *to_server_text(v8::Local<v8::Value> value) {
     return nullptr;
   }
   char *result = nullptr;
-  const char *bytes = *utf8;
+  const char *bytes = utf8.bytes();
   ErrorData *error = guarded([&] { result = server_text_from_utf8(bytes, length); });
   if (error == nullptr) return result;
   throw_server_error(error);
@@ -87,11 +117,11 @@ char *to_server_message(v8::Local<v8::Value> value) {
   v8::TryCatch try_catch(isolate);
   v8::Local<v8::String> string;
   if (!value->ToString(isolate->GetCurrentContext()).ToLocal(&string)) return nullptr;
-  v8::String::Utf8Value utf8(isolate, string);
-  if (*utf8 == nullptr) return nullptr;
+  Utf8 utf8(string);
+  if (utf8.bytes() == nullptr) return nullptr;
   // A message longer than this helps nobody, and must not exhaust the memory that reports it.
-  constexpr int kLongest = 64 * 1024;
-  std::string text(*utf8, std::min(utf8.length(), kLongest));
+  constexpr size_t kLongest = 64 * 1024;
+  std::string text(utf8.bytes(), std::min(utf8.length(), kLongest));
   for (size_t at = 0; (at = text.find('\0', at)) != std::string::npos;) text.replace(at, 1, "\xEF\xBF\xBD");
   char *result = nullptr;
   const char *bytes = text.data();

@@ -8,10 +8,10 @@
 //   json jsonb               what JSON.parse gives; into SQL objects by JSON.stringify, anything else by String()
 //   date timestamp(tz)       Date
 //   bytea                    Uint8Array
-//   arrays                   Array, flat
+//   arrays, int2vector       Array, flat
 //   any other                string, its text form
 //
-// Composite types, int2vector and oidvector are not supported. Into SQL, a value of another kind than the table's goes
+// Composite types are not supported. Into SQL, a value of another kind than the table's goes
 // by way of String(value) and the type's input function.
 #pragma once
 
