@@ -77,7 +77,9 @@ test('every SQL function is one file of its name and says what it is', (t) => {
 });
 
 test('no source file is over 400 lines', (t) => {
-  for (const folder of ['src', 'sql', 'build', 'test', 'bench']) {
+  for (const folder of ['src', 'sql', 'build', 'test', 'bench'].filter((each) =>
+    existsSync(join(repository, each)),
+  )) {
     for (const path of filesBelow(folder)) {
       if (path.startsWith('build/out/')) continue;
       const lines = read(path).split('\n').length;

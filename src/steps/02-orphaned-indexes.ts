@@ -129,7 +129,8 @@ const forgetVanishedQuery = `
     returning a.action_id
   )
   select pg_catalog.to_jsonb((select pg_catalog.count(*) from forgotten) + (select pg_catalog.count(*) from expired))
-    as row`;
+    as row
+  order by 1`;
 
 interface Leftover {
   index: LeftoverIndex;

@@ -3,6 +3,15 @@ import bypassStatus from './00-bypass-status.ts';
 import integrityCheck from './01-integrity-check.ts';
 import orphanedIndexes from './02-orphaned-indexes.ts';
 import invalidIndexes from './03-invalid-indexes.ts';
+import foreignKeys from './12-foreign-keys.ts';
+import materializedViews from './14-materialized-views.ts';
 import type { Step } from './step.ts';
 
-export const steps: readonly Step[] = [bypassStatus, integrityCheck, orphanedIndexes, invalidIndexes];
+export const steps: readonly Step[] = [
+  bypassStatus,
+  integrityCheck,
+  orphanedIndexes,
+  invalidIndexes,
+  foreignKeys,
+  materializedViews,
+];

@@ -112,7 +112,7 @@ function* examine(indexes: readonly Index[], schema: string, budgetMs: number): 
   const examinations: Examination[] = [];
   const [measured] = yield* query<number | null>(speedQuery);
   const pagesPerMs = measured ?? initialPagesPerMs;
-  const check = `select pg_catalog.to_jsonb(${schema}.bt_index_check($1::oid::regclass) is null) as row`;
+  const check = `select pg_catalog.to_jsonb(${schema}.bt_index_check($1::oid::regclass) is null) as row order by 1`;
   const started = yield* clock();
   let now = started;
   for (const index of indexes) {
