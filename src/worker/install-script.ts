@@ -139,11 +139,21 @@ ${createMigrationTable}
 ${manifest.migrations.map((migration) => `${migration.sql}\n${recordMigration(migration)}\n`).join('\n')}
 ${codeAndRows(manifest)}
 -- What was configured and recorded is the user's: pg_dump keeps it.
-select pg_catalog.pg_extension_config_dump(c.oid::pg_catalog.regclass, '')
-from pg_catalog.pg_class as c
-where c.relnamespace = 'maint'::pg_catalog.regnamespace and c.relkind in ('r', 'S')
-  and c.relname not in ('migration', 'installation', 'step_definition', 'setting_definition')
-order by c.relname;
+do $keep$
+declare
+  kept pg_catalog.regclass;
+begin
+  -- One command for each: they all update the same row.
+  for kept in
+    select c.oid from pg_catalog.pg_class as c
+    where c.relnamespace = 'maint'::pg_catalog.regnamespace and c.relkind in ('r', 'S')
+      and c.relname not in ('migration', 'installation', 'step_definition', 'setting_definition')
+    order by c.relname
+  loop
+    perform pg_catalog.pg_extension_config_dump(kept, '');
+  end loop;
+end
+$keep$;
 `;
 }
 
