@@ -1,6 +1,6 @@
 /** The shape of the repository: what belongs together is there, and what is generated is not stale. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import test from 'ava';
 import { makeManifest } from '../build/manifest.ts';
 import { pages, stemOf } from '../build/docs.ts';
@@ -12,9 +12,9 @@ function read(path: string): string {
 }
 
 function filesBelow(folder: string): string[] {
-  return readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
-    .map((name) => `${folder}/${name}`)
-    .filter((path) => statSync(join(repository, path)).isFile())
+  return readdirSync(join(repository, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(repository, join(entry.parentPath, entry.name)))
     .sort();
 }
 

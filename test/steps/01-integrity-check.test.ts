@@ -92,7 +92,11 @@ test('foreign keys whose column types differ are found; a domain over the same t
   ]);
   await applyRemedies(database, 'foreign_key_type_mismatch');
   await check(database);
-  t.deepEqual(await found(database, 'foreign_key_type_mismatch'), ['public.fits.fits_a_b_fkey'], 'the other child');
+  t.deepEqual(
+    await found(database, 'foreign_key_type_mismatch'),
+    ['public.fits.fits_a_b_fkey'],
+    'the other child',
+  );
   await applyRemedies(database, 'foreign_key_type_mismatch');
   t.is((await check(database)).status, 'healthy');
 });
