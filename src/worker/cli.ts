@@ -21,8 +21,9 @@ import { uninstall } from './uninstall.ts';
 /** success or skipped; a run that was partial or failed; nothing could be done, or the command line was wrong. */
 const exitCodes = { done: 0, incomplete: 1, couldNotRun: 2 } as const;
 
-interface Output {
+export interface Output {
   write(text: string): void;
+  writeError(text: string): void;
   colour: boolean;
 }
 
@@ -89,10 +90,19 @@ interface RunFlags {
 
 async function run(url: string | undefined, flags: RunFlags, output: Output): Promise<number> {
   return await withInstallation(url, async (client) => {
-    const { engine } = await queryRow<{ engine: Engine }>(
+    const { engine, version } = await queryRow<{ engine: Engine; version: string }>(
       client,
-      `select maint.status() ->> 'engine' as engine`,
+      `select s.status ->> 'engine' as engine, s.status ->> 'version' as version
+       from (select maint.status() as status) as s`,
     );
+    const own = readManifest().version;
+    if (engine === 'worker' && version !== own) {
+      // The steps that run are this program's, and the tables and settings they need are the database's.
+      throw new CouldNotRun(
+        `the database has pg-maint ${version} and this is ${own}`,
+        'pg-maint install URL',
+      );
+    }
     const { force, only, dryRun } = flags;
     const result =
       engine === 'worker'
@@ -196,10 +206,14 @@ function addConfigCommands(program: Command, output: Output): void {
 function makeProgram(output: Output, finish: (code: number) => void): Command {
   const program = new Command('pg-maint')
     .description('Keeps a PostgreSQL database healthy from inside it.')
+    .version(readManifest().version)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => {
         output.write(text);
+      },
+      writeErr: (text) => {
+        output.writeError(text);
       },
     })
     .addHelpText(
@@ -209,10 +223,6 @@ Where no URL is given, DATABASE_URL or PGHOST, PGDATABASE and so on say which da
 
 Exit codes: 0 done, or skipped with its reason; 1 the run was partial or failed; 2 nothing could be done.`,
     );
-  program.option('-V, --version', 'print the version').action(({ version }: { version?: boolean }) => {
-    if (version !== true) program.help({ error: true });
-    output.write(`${readManifest().version}\n`);
-  });
   program
     .command('install')
     .argument('[url]')
@@ -289,7 +299,7 @@ export async function main(words: readonly string[], output: Output): Promise<nu
     // commander has said already what was wrong; help that was asked for ends with 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.couldNotRun;
     const lines = explain(error).split('\n').map(printable).join('\n');
-    process.stderr.write(`pg-maint: ${lines}\n`);
+    output.writeError(`pg-maint: ${lines}\n`);
     return exitCodes.couldNotRun;
   }
   return code;
@@ -297,7 +307,11 @@ export async function main(words: readonly string[], output: Output): Promise<nu
 
 // Not import.meta.main, which Node 22 lacks. npm starts the program by a link to it.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
-  const { stdout, argv, env } = process;
+  const { stdout, stderr, argv, env } = process;
   const colour = stdout.isTTY && env['NO_COLOR'] === undefined;
-  process.exitCode = await main(argv.slice(2), { write: (text) => stdout.write(text), colour });
+  process.exitCode = await main(argv.slice(2), {
+    write: (text) => stdout.write(text),
+    writeError: (text) => stderr.write(text),
+    colour,
+  });
 }
