@@ -1,0 +1,85 @@
+/** What pg_stat_statements has seen in this database, or why it can't be asked. */
+import { attempt, query } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
+import { unexaminedReason } from '../core/sqlstate.ts';
+import type { UnexaminedReason } from '../core/sqlstate.ts';
+
+export interface SeenStatement {
+  text: string;
+  calls: number;
+}
+
+export interface SeenStatements {
+  statements: SeenStatement[];
+  /** Null where all was read. */
+  unexamined: { reason: UnexaminedReason; detail: string } | null;
+}
+
+/**
+ * The most called ones: enough to see what is used all the time, and few enough to read in some milliseconds. A rare
+ * statement that is missed would hardly have asked for an index.
+ */
+const statementsRead = 1000;
+
+/** Longer texts are generated ones, whose shape would not be understood anyway. */
+const longestText = 20_000;
+
+/** The statement to ask with: its schema is not known before, so the server quotes it into the text. */
+const statementsTextQuery = `
+  select pg_catalog.to_jsonb(pg_catalog.format($text$
+    select pg_catalog.jsonb_build_object('text', s.query, 'calls', s.calls) as row
+    from (
+      select s.query, pg_catalog.sum(s.calls) as calls
+      from %I.pg_stat_statements as s
+      where s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+        and pg_catalog.length(s.query) <= ${longestText}
+        and s.query ~* '\\mwhere\\M|\\mjoin\\M'
+        and exists (select from pg_catalog.jsonb_array_elements_text($1::jsonb) as n (name)
+          where pg_catalog.strpos(pg_catalog.lower(s.query), n.name) > 0)
+      group by s.query
+      order by pg_catalog.sum(s.calls) desc, s.query
+      limit ${statementsRead}
+    ) as s
+    order by s.calls desc, s.query
+    $text$, n.nspname)) as row
+  from pg_catalog.pg_extension as e
+  join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+  where e.extname = 'pg_stat_statements'
+  order by e.oid`;
+
+const mayReadOthersQuery = `
+  select pg_catalog.to_jsonb(pg_catalog.pg_has_role('pg_read_all_stats', 'usage')) as row order by 1`;
+
+/** The statements that may name one of the relations, most called first. Never throws for want of the extension. */
+export function* seenStatements(relationNames: readonly string[]): Program<SeenStatements> {
+  if (relationNames.length === 0) return { statements: [], unexamined: null };
+  const [text] = yield* query<string>(statementsTextQuery);
+  if (text === undefined) {
+    return {
+      statements: [],
+      unexamined: {
+        reason: 'not_installed',
+        detail: 'the extension pg_stat_statements is not installed here',
+      },
+    };
+  }
+  const names = [...new Set(relationNames.map((name) => name.toLowerCase()))];
+  const outcome = yield* attempt(() => query<SeenStatement>(text, [names]));
+  if (!outcome.ok) {
+    const { sqlstate, message } = outcome.failure;
+    // Not in shared_preload_libraries: there as an extension, but it collects nothing.
+    const reason = sqlstate === '55000' ? 'not_installed' : (unexaminedReason(sqlstate) ?? 'failed');
+    return { statements: [], unexamined: { reason, detail: message } };
+  }
+  const [mayReadOthers] = yield* query<boolean>(mayReadOthersQuery);
+  return {
+    statements: outcome.value,
+    unexamined: mayReadOthers
+      ? null
+      : {
+          reason: 'not_permitted',
+          detail:
+            "statements of other roles can't be read: grant pg_read_all_stats to the owner of schema maint",
+        },
+  };
+}

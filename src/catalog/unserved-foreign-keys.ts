@@ -1,0 +1,241 @@
+/** The foreign keys that no index serves, each judged once: one of a partitioned table over its whole tree. */
+import { query } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
+import { foreignKeySupport } from './foreign-key-support.ts';
+
+export interface UnservedForeignKey {
+  schema: string;
+  table: string;
+  constraint: string;
+  quoted_table: string;
+  quoted_constraint: string;
+  columns: string[];
+  referenced_schema: string;
+  referenced_table: string;
+  quoted_referenced: string;
+  referenced_columns: string[];
+  /** The extension that owns the table. */
+  extension: string | null;
+  partitioned: boolean;
+  /** Partitions that hold rows and have no serving index; quoted. */
+  partitions: string[];
+  validated: boolean;
+  /** False only from PostgreSQL 18 on: nothing looks for referencing rows then. */
+  enforced: boolean;
+  /** Null where never vacuumed or analysed and no row was counted: unknown. */
+  rows: number | null;
+  pages: number;
+  parent_deletes: number;
+  parent_updates: number;
+  /** Neither table's name stands for another relation of the database as well. */
+  names_are_unique: boolean;
+  /** Statements that make a serving index; null where no plain index on the columns can serve the key. */
+  remedy: string | null;
+}
+
+/**
+ * A B-tree on column a (of base type b) finds what operator f compares it with: the operator takes the column as it
+ * is, without a cast to the referenced type.
+ */
+const comparesPlainColumn = `(
+      o.oprright = b.base
+      or o.oprright in ('pg_catalog.anyarray'::pg_catalog.regtype, 'pg_catalog.anyenum'::pg_catalog.regtype,
+        'pg_catalog.anyrange'::pg_catalog.regtype, 'pg_catalog.anymultirange'::pg_catalog.regtype,
+        'pg_catalog.record'::pg_catalog.regtype)
+      or exists (select from pg_catalog.pg_cast as pc
+        where pc.castsource = b.base and pc.casttarget = o.oprright and pc.castmethod = 'b'))`;
+
+/**
+ * On a partitioned table CREATE INDEX CONCURRENTLY is not possible: an empty index on each partitioned table, one
+ * built concurrently on each partition (or taken, where an equal one is there), and each attached to the one above.
+ */
+const partitionedRemedy = `
+    select pg_catalog.string_agg(step.statement, e'\\n' order by step.phase, step.place, step.name) as statements
+    from (
+      select 1 as phase, t.depth as place, r.quoted as name,
+        pg_catalog.format('create index %I on only %s (%s);', r.new_index, r.quoted, keys.list) as statement
+      from table_tree as t cross join lateral (${relationNames()}) as r
+      where t.root = k.conrelid and t.relkind = 'p'
+      union all
+      select 2, 0, r.quoted, pg_catalog.format('create index concurrently %I on %s (%s);', r.new_index, r.quoted, keys.list)
+      from table_tree as t cross join lateral (${relationNames()}) as r
+      where t.root = k.conrelid and t.relkind = 'r' and r.equal_index is null
+      union all
+      select 3, -t.depth, r.quoted, pg_catalog.format('alter index %I.%I attach partition %I.%I;',
+        pn.nspname, 'maint_fk_' || pg_catalog.left(pg_catalog.md5(pg_catalog.format('%I.%I', pn.nspname, pc.relname) || k.conname), 16),
+        r.nspname, coalesce(r.equal_index, r.new_index))
+      from table_tree as t
+      cross join lateral (${relationNames()}) as r
+      join pg_catalog.pg_class as pc on pc.oid = t.parent
+      join pg_catalog.pg_namespace as pn on pn.oid = pc.relnamespace
+      where t.root = k.conrelid and t.relkind in ('p', 'r')
+    ) as step`;
+
+/** Names for relation t: its own, the index to make, and an index on exactly the key's columns to take instead. */
+function relationNames(): string {
+  return `
+        select rn.nspname, pg_catalog.format('%I.%I', rn.nspname, rc.relname) as quoted,
+          'maint_fk_' || pg_catalog.left(pg_catalog.md5(pg_catalog.format('%I.%I', rn.nspname, rc.relname) || k.conname), 16)
+            as new_index,
+          case when t.relkind = 'r' then (
+            select xc.relname
+            from pg_catalog.pg_index as x
+            join pg_catalog.pg_class as xc on xc.oid = x.indexrelid
+            join pg_catalog.pg_am as am on am.oid = xc.relam and am.amname = 'btree'
+            where x.indrelid = t.relation and x.indisvalid and x.indisready and not x.indisunique
+              and x.indpred is null and x.indexprs is null and not xc.relispartition and x.indnatts = x.indnkeyatts
+              and x.indoption::text !~ '[1-9]'
+              and array(
+                select a.attname from rows from (pg_catalog.unnest(x.indkey::int2[])) with ordinality as u (attnum, position)
+                join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum = u.attnum
+                order by u.position) = keys.names
+              and not exists (
+                select from rows from (pg_catalog.unnest(x.indkey::int2[]), pg_catalog.unnest(x.indclass::oid[]),
+                  pg_catalog.unnest(x.indcollation::oid[])) as u (attnum, class, collation_oid)
+                join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum = u.attnum
+                join pg_catalog.pg_opclass as oc on oc.oid = u.class
+                where not oc.opcdefault or u.collation_oid <> a.attcollation)
+            order by xc.relname limit 1) end as equal_index
+        from pg_catalog.pg_class as rc join pg_catalog.pg_namespace as rn on rn.oid = rc.relnamespace
+        where rc.oid = t.relation`;
+}
+
+const unservedQuery = `
+  with recursive
+  constraint_tree (root, constraint_oid, relation) as (
+    select k.oid, k.oid, k.conrelid from pg_catalog.pg_constraint as k where k.contype = 'f' and k.conparentid = 0
+    union all
+    select t.root, k.oid, k.conrelid
+    from constraint_tree as t
+    join pg_catalog.pg_constraint as k on k.conparentid = t.constraint_oid and k.contype = 'f'
+  ),
+  table_tree (root, relation, parent, relkind, depth) as (
+    select c.oid, c.oid, null::oid, c.relkind, 0
+    from pg_catalog.pg_class as c
+    where c.oid in (
+      select k.conrelid from pg_catalog.pg_constraint as k where k.contype = 'f' and k.conparentid = 0
+      union
+      select k.confrelid from pg_catalog.pg_constraint as k where k.contype = 'f' and k.conparentid = 0)
+    union all
+    select t.root, c.oid, t.relation, c.relkind, t.depth + 1
+    from table_tree as t
+    join pg_catalog.pg_inherits as i on i.inhparent = t.relation
+    join pg_catalog.pg_class as c on c.oid = i.inhrelid and c.relispartition
+  ),
+  support as materialized (${foreignKeySupport}),
+  served as materialized (
+    select distinct t.root, t.relation
+    from constraint_tree as t
+    join support as s on s.constraint_oid = t.constraint_oid
+  ),
+  base_type (oid, base) as (
+    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
+    union all
+    select t.oid, b.base from base_type as b
+    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
+  ),
+  counted as materialized (
+    select t.root,
+      pg_catalog.count(*) filter (where t.relkind = 'r') as holders,
+      pg_catalog.sum(c.relpages) as pages,
+      case when pg_catalog.bool_and(t.relkind = 'p' or c.reltuples >= 0 or pg_catalog.pg_stat_get_live_tuples(c.oid) > 0)
+        then pg_catalog.sum(greatest(c.reltuples, pg_catalog.pg_stat_get_live_tuples(c.oid), 0))
+          filter (where t.relkind <> 'p') end as rows,
+      pg_catalog.sum(pg_catalog.pg_stat_get_tuples_deleted(c.oid)) as deletes,
+      pg_catalog.sum(pg_catalog.pg_stat_get_tuples_updated(c.oid)) as updates
+    from table_tree as t
+    join pg_catalog.pg_class as c on c.oid = t.relation
+    group by t.root
+  ),
+  ambiguous as materialized (
+    select c.relname
+    from pg_catalog.pg_class as c
+    where c.relkind in ('r', 'p', 'v', 'm', 'f')
+    group by c.relname having pg_catalog.count(*) > 1
+  )
+  select pg_catalog.jsonb_build_object(
+      'schema', n.nspname, 'table', c.relname, 'constraint', k.conname,
+      'quoted_table', pg_catalog.format('%I.%I', n.nspname, c.relname),
+      'quoted_constraint', pg_catalog.quote_ident(k.conname),
+      'columns', pg_catalog.to_jsonb(keys.names),
+      'referenced_schema', fn.nspname, 'referenced_table', fc.relname,
+      'quoted_referenced', pg_catalog.format('%I.%I', fn.nspname, fc.relname),
+      'referenced_columns', (
+        select pg_catalog.jsonb_agg(a.attname order by u.position)
+        from rows from (pg_catalog.unnest(k.confkey)) with ordinality as u (attnum, position)
+        join pg_catalog.pg_attribute as a on a.attrelid = k.confrelid and a.attnum = u.attnum),
+      'extension', (
+        select e.extname
+        from pg_catalog.pg_depend as d
+        join pg_catalog.pg_extension as e on e.oid = d.refobjid
+        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
+          and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+        order by e.extname limit 1),
+      'partitioned', c.relkind = 'p',
+      'partitions', coalesce(missing.names, '[]'),
+      'validated', k.convalidated,
+      'enforced', coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true),
+      'rows', own.rows, 'pages', own.pages,
+      'parent_deletes', coalesce(parent.deletes, 0), 'parent_updates', coalesce(parent.updates, 0),
+      'names_are_unique', c.relname not in (select a.relname from ambiguous as a)
+        and fc.relname not in (select a.relname from ambiguous as a),
+      'remedy', case
+        when not keys.servable then null
+        when c.relkind = 'p' then (${partitionedRemedy})
+        else pg_catalog.format('create index concurrently on %I.%I (%s);', n.nspname, c.relname, keys.list) end
+    ) as row
+  from pg_catalog.pg_constraint as k
+  join pg_catalog.pg_class as c on c.oid = k.conrelid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  join pg_catalog.pg_class as fc on fc.oid = k.confrelid
+  join pg_catalog.pg_namespace as fn on fn.oid = fc.relnamespace
+  join counted as own on own.root = k.conrelid
+  join counted as parent on parent.root = k.confrelid
+  cross join lateral (
+    select pg_catalog.array_agg(one.attname order by one.position) as names,
+      pg_catalog.string_agg(pg_catalog.quote_ident(one.attname), ', ' order by one.position) as list,
+      pg_catalog.bool_and(one.servable) as servable
+    from (
+      select a.attname, pg_catalog.min(u.position) as position,
+        pg_catalog.bool_and(${comparesPlainColumn}) as servable
+      from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.conpfeqop)) with ordinality
+        as u (attnum, operator, position)
+      join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = u.attnum
+      join pg_catalog.pg_operator as o on o.oid = u.operator
+      join base_type as b on b.oid = a.atttypid
+      group by a.attname
+    ) as one
+  ) as keys
+  left join lateral (
+    select pg_catalog.jsonb_agg(pg_catalog.format('%I.%I', ln.nspname, lc.relname) order by ln.nspname, lc.relname) as names
+    from table_tree as t
+    join pg_catalog.pg_class as lc on lc.oid = t.relation
+    join pg_catalog.pg_namespace as ln on ln.oid = lc.relnamespace
+    where c.relkind = 'p' and t.root = k.conrelid and t.relkind = 'r'
+      and not exists (select from served as s where s.root = k.oid and s.relation = t.relation)
+  ) as missing on true
+  where k.contype = 'f' and k.conparentid = 0
+    and c.relpersistence <> 't'
+    and n.nspname not in ('pg_catalog', 'information_schema')
+    and not exists (select from served as s where s.root = k.oid and s.relation = k.conrelid)
+    and (c.relkind <> 'p' or own.holders = 0 or missing.names is not null)
+  order by n.nspname, c.relname, k.conname`;
+
+const countQuery = `
+  select pg_catalog.to_jsonb(pg_catalog.count(*)) as row
+  from pg_catalog.pg_constraint as k
+  join pg_catalog.pg_class as c on c.oid = k.conrelid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where k.contype = 'f' and k.conparentid = 0 and c.relpersistence <> 't'
+    and n.nspname not in ('pg_catalog', 'information_schema')
+  order by 1`;
+
+export function unservedForeignKeys(): Program<UnservedForeignKey[]> {
+  return query<UnservedForeignKey>(unservedQuery);
+}
+
+/** How many foreign keys were judged. */
+export function* foreignKeyCount(): Program<number> {
+  const [count] = yield* query<number>(countQuery);
+  return count ?? 0;
+}
