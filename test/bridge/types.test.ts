@@ -160,7 +160,10 @@ test('types that PL/V8 maps to objects, or fails on, are refused by name', async
     const sql = `select ${String(expression)} as v`;
     const refusal = await session.failing(`return plv8.execute(${JSON.stringify(sql)})`, 'jsonb');
     t.is(refusal.code, '0A000');
-    t.regex(refusal.message, new RegExp(`type ${String(type).replace('[]', '\\[\\]')} is not supported by maint_v8`));
+    t.regex(
+      refusal.message,
+      new RegExp(`type ${String(type).replace('[]', '\\[\\]')} is not supported by maint_v8`),
+    );
   }
 });
 
@@ -193,9 +196,7 @@ test('a database in another encoding gets and gives its own text', async (t) => 
   t.teardown(async () => {
     await session.client.query(`drop database if exists ${name} with (force)`).catch(() => undefined);
   });
-  const source = await session.value(
-    `select probin from pg_proc where proname = 'maint_v8_call_handler'`,
-  );
+  const source = await session.value(`select probin from pg_proc where proname = 'maint_v8_call_handler'`);
   const { default: pg } = await import('pg');
   const { languageSql } = await import('../../build/bridge.ts');
   const { urlOf } = await import('../support/database.ts');
