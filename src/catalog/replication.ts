@@ -1,0 +1,66 @@
+/** What replication keeps vacuum from removing: slots, and standbys that report their oldest snapshot. */
+import { query } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
+
+export interface HoldingSlot {
+  name: string;
+  quoted: string;
+  type: 'physical' | 'logical';
+  plugin: string | null;
+  active: boolean;
+  active_pid: number | null;
+  /** Who reads from it now, by the name it gave. */
+  consumer: string | null;
+  /** Transactions begun since the oldest one whose rows the slot keeps; for rows of the catalogs beside it. */
+  xmin_age: number | null;
+  catalog_xmin_age: number | null;
+  wal_status: string | null;
+  retained_wal_bytes: number | null;
+  drop: string;
+}
+
+/**
+ * Physical slots belong to no database and hold back all of them; a logical one is the business of its own database.
+ * An invalidated slot holds nothing back any more.
+ */
+export function holdingSlots(xminAgeLimit: number): Program<HoldingSlot[]> {
+  return query<HoldingSlot>(
+    `select pg_catalog.jsonb_build_object('name', s.slot_name, 'quoted', pg_catalog.quote_literal(s.slot_name),
+         'type', s.slot_type, 'plugin', s.plugin, 'active', s.active, 'active_pid', s.active_pid,
+         'consumer', r.application_name,
+         'xmin_age', pg_catalog.age(s.xmin), 'catalog_xmin_age', pg_catalog.age(s.catalog_xmin),
+         'wal_status', s.wal_status,
+         'retained_wal_bytes', pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn),
+         'drop', pg_catalog.format('select pg_catalog.pg_drop_replication_slot(%L);', s.slot_name)) as row
+     from pg_catalog.pg_replication_slots as s
+     left join pg_catalog.pg_stat_replication as r on r.pid = s.active_pid
+     where (s.database is null or s.database = pg_catalog.current_database())
+       and coalesce(s.wal_status, '') <> 'lost'
+       and coalesce(pg_catalog.to_jsonb(s) ->> 'conflicting', 'false') = 'false'
+       and pg_catalog.to_jsonb(s) ->> 'invalidation_reason' is null
+       and greatest(pg_catalog.age(s.xmin), pg_catalog.age(s.catalog_xmin)) >= $1::int
+     order by s.slot_name`,
+    [xminAgeLimit],
+  );
+}
+
+export interface HoldingStandby {
+  pid: number;
+  backend_start: string | null;
+  application: string;
+  client: string | null;
+  xmin_age: number;
+}
+
+/** Standbys with hot_standby_feedback that use no slot: the oldest snapshot is their walsender's then. */
+export function holdingStandbys(xminAgeLimit: number): Program<HoldingStandby[]> {
+  return query<HoldingStandby>(
+    `select pg_catalog.jsonb_build_object('pid', r.pid, 'backend_start', r.backend_start,
+         'application', coalesce(r.application_name, ''), 'client', pg_catalog.host(r.client_addr),
+         'xmin_age', pg_catalog.age(r.backend_xmin)) as row
+     from pg_catalog.pg_stat_replication as r
+     where pg_catalog.age(r.backend_xmin) >= $1::int
+     order by r.application_name, r.pid`,
+    [xminAgeLimit],
+  );
+}
