@@ -8,14 +8,15 @@ import type {
 } from './materialized-views.ts';
 
 /**
- * A refresh gives a new file, or writes rows (only a refresh can), or, a concurrent one that found nothing to change,
- * writes the view's catalog row and leaves in it what ALTER and GRANT would have changed.
+ * A refresh gives a new file; a concurrent one keeps the file and writes the view's catalog row, as ALTER and GRANT do,
+ * but leaves in it what those change, or it writes rows, which only a refresh can. The counter of rows alone would
+ * not do: a session may report what it wrote up to ten seconds later.
  */
 function refreshedSince(sample: MatviewSample, now: MatviewState): boolean {
+  const rowWritten = now.row_version !== sample.row_version;
   return (
     now.filenode !== sample.filenode ||
-    now.own_writes > sample.own_writes ||
-    (now.row_version !== sample.row_version && now.row_digest === sample.row_digest)
+    (rowWritten && (now.row_digest === sample.row_digest || now.own_writes > sample.own_writes))
   );
 }
 

@@ -36,20 +36,19 @@ interface Token {
 
 /** Sticky: one token, blank or comment at a time. The lookaheads keep a comment from being read as an operator. */
 const tokenPattern =
-  /(?<blank>\s+|--[^\n]*)|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|"(?<name>(?:[^"]|"")*)"|(?<value>\$\d+|\d[\w.]*|'(?:[^']|'')*')|(?<mark>::|[().,;[\]:])|(?<operator>(?:(?!--|\/\*)[-+*/<>=~!@#%^&|`?])+)/y;
+  /(?<blank>\s+|--[^\n]*|\/\*[^*]*\*\/)|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|"(?<name>(?:[^"]|"")*)"|(?<value>\$\d+|\d[\w.]*|'(?:[^']|'')*')|(?<mark>::|[().,;[\]:])|(?<operator>(?:(?!--|\/\*)[-+*/<>=~!@#%^&|`?])+)/y;
 
 /** The server folds ASCII letters only, in UTF-8 as in most encodings. */
 function folded(word: string): string {
   return word.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-/** Null where something cannot be read for sure: strings with backslashes, dollar quotes, block comments in parts. */
+/** Null where something cannot be read for sure: strings with backslashes, dollar quotes, nested comments. */
 function tokenize(text: string): Token[] | null {
   const tokens: Token[] = [];
-  const plain = text.replace(/\/\*[^*]*\*\//g, ' ');
   tokenPattern.lastIndex = 0;
-  while (tokenPattern.lastIndex < plain.length) {
-    const groups = tokenPattern.exec(plain)?.groups;
+  while (tokenPattern.lastIndex < text.length) {
+    const groups = tokenPattern.exec(text)?.groups;
     if (!groups) return null;
     const { word, name, value, mark, operator } = groups;
     if (word !== undefined) tokens.push({ kind: 'word', text: folded(word) });

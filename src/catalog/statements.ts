@@ -35,7 +35,7 @@ const statementsTextQuery = `
         and pg_catalog.length(s.query) <= ${longestText}
         and s.query ~* '\\mwhere\\M|\\mjoin\\M'
         and exists (select from pg_catalog.jsonb_array_elements_text($1::jsonb) as n (name)
-          where pg_catalog.strpos(pg_catalog.lower(s.query), n.name) > 0)
+          where pg_catalog.strpos(pg_catalog.lower(s.query), pg_catalog.lower(n.name)) > 0)
       group by s.query
       order by pg_catalog.sum(s.calls) desc, s.query
       limit ${statementsRead}
@@ -63,7 +63,8 @@ export function* seenStatements(relationNames: readonly string[]): Program<SeenS
       },
     };
   }
-  const names = [...new Set(relationNames.map((name) => name.toLowerCase()))];
+  // As they stand in a text: quotes in a name are doubled there.
+  const names = [...new Set(relationNames)].map((name) => name.replaceAll('"', '""'));
   const outcome = yield* attempt(() => query<SeenStatement>(text, [names]));
   if (!outcome.ok) {
     const { sqlstate, message } = outcome.failure;
