@@ -19,12 +19,19 @@ const languages: readonly Language[] = ['plv8', 'maint_v8'];
 /** What CREATE EXTENSION may fail with because of the server's set-up; anything else is no reason to go on without. */
 const unusable = /^(42501|0A000|55000|58|F0)/;
 
-/** Picks the engine: the forced one, or the first of plv8, maint_v8, worker that can be had. In a transaction. */
-export async function chooseEngine(client: pg.Client, forced: Engine | undefined): Promise<EngineChoice> {
+/**
+ * Picks the engine: the forced one, or the first of plv8, maint_v8, worker that `owner` (null: who installs) can use.
+ * In a transaction.
+ */
+export async function chooseEngine(
+  client: pg.Client,
+  forced: Engine | undefined,
+  owner: string | null,
+): Promise<EngineChoice> {
   const notes: string[] = [];
   if (forced === 'worker') return { engine: 'worker', created: null, notes };
   for (const language of forced === undefined ? languages : [forced]) {
-    const { created, problem } = await provide(client, language);
+    const { created, problem } = await provide(client, language, owner);
     if (problem === null) return { engine: language, created: created ? language : null, notes };
     if (forced !== undefined)
       throw new CouldNotRun(`engine ${language} can't be used: ${problem}`, remedy(language));
@@ -49,14 +56,15 @@ interface LanguageState {
 async function provide(
   client: pg.Client,
   language: Language,
+  owner: string | null,
 ): Promise<{ created: boolean; problem: string | null }> {
   const state = (): Promise<LanguageState> =>
     queryRow<LanguageState>(
       client,
       `select exists (select from pg_catalog.pg_language where lanname = $1) as exists,
-         (select pg_catalog.has_language_privilege(oid, 'usage') from pg_catalog.pg_language where lanname = $1) as usable,
+         (select pg_catalog.has_language_privilege(coalesce($2, current_user)::name, oid, 'usage') from pg_catalog.pg_language where lanname = $1) as usable,
          exists (select from pg_catalog.pg_available_extensions where name = $1) as available`,
-      [language],
+      [language, owner],
     );
   const before = await state();
   let { exists, usable } = before;
@@ -80,6 +88,8 @@ async function provide(
   return {
     created,
     problem:
-      usable === true ? null : `this role may not use the language (grant usage on language ${language})`,
+      usable === true
+        ? null
+        : `the role that owns it may not use the language: grant usage on language ${language}`,
   };
 }

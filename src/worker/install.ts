@@ -15,7 +15,7 @@ import {
 import type { Engine } from './install-script.ts';
 import { readManifest } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
-import { actAsOwner, refuseForeignSchema, requireServer } from './preflight.ts';
+import { actAs, ownerOfSchema, requireServer } from './preflight.ts';
 import { privilegeNeeds } from './privileges.ts';
 import type { PrivilegeNeed } from './privileges.ts';
 
@@ -89,10 +89,10 @@ async function installInto(
   await client.query(`set local lock_timeout = '60s'`);
   await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, runLock]);
 
-  const schemaExists = await refuseForeignSchema(client);
-  const choice = await chooseEngine(client, forced);
-  await actAsOwner(client, schemaExists);
-  if (!schemaExists) await client.query('create schema maint');
+  const schemaOwner = await ownerOfSchema(client);
+  const choice = await chooseEngine(client, forced, schemaOwner);
+  if (schemaOwner === null) await client.query('create schema maint');
+  else await actAs(client, schemaOwner);
   const before = await installed(client);
   await client.query(createMigrationTable);
   const migrations = await migrate(client, manifest);

@@ -1,16 +1,30 @@
 /** What must hold before an installation begins; each refusal says what to do. */
-import type pg from 'pg';
+import pg from 'pg';
 import { queryRow } from './connection.ts';
 import { CouldNotRun } from './errors.ts';
 
 const oldestServer = 150_000;
 
+/** Refuses a standby. Outside a transaction. */
+export async function requirePrimary(client: pg.Client): Promise<void> {
+  const { standby } = await queryRow<{ standby: boolean }>(
+    client,
+    'select pg_catalog.pg_is_in_recovery() as standby',
+  );
+  if (standby) {
+    throw new CouldNotRun(
+      'this server is a standby, which takes no changes',
+      'connect to the primary; what is done there reaches the standby by itself',
+    );
+  }
+}
+
 /** Server version, not a standby, right to create. Outside a transaction. */
 export async function requireServer(client: pg.Client): Promise<void> {
+  await requirePrimary(client);
   const server = await queryRow<{
     number: number;
     version: string;
-    standby: boolean;
     may_create: boolean;
     schema_exists: boolean;
     grant_create: string;
@@ -18,7 +32,6 @@ export async function requireServer(client: pg.Client): Promise<void> {
     client,
     `select pg_catalog.current_setting('server_version_num')::int as number,
        pg_catalog.current_setting('server_version') as version,
-       pg_catalog.pg_is_in_recovery() as standby,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as may_create,
        pg_catalog.to_regnamespace('maint') is not null as schema_exists,
        pg_catalog.format('grant create on database %I to %I', pg_catalog.current_database(), current_user) as grant_create`,
@@ -29,19 +42,16 @@ export async function requireServer(client: pg.Client): Promise<void> {
       'upgrade the server, for instance with pg_upgrade',
     );
   }
-  if (server.standby) {
-    throw new CouldNotRun(
-      'this server is a standby, which takes no changes',
-      'connect to the primary (several hosts in PGHOST with PGTARGETSESSIONATTRS=read-write find it); the standby gets it from there',
-    );
-  }
   if (!server.may_create && !server.schema_exists) {
     throw new CouldNotRun('this role may not create a schema in this database', `${server.grant_create};`);
   }
 }
 
-/** True when there is a schema maint that is ours or empty; throws when it is someone else's. */
-export async function refuseForeignSchema(client: pg.Client): Promise<boolean> {
+/**
+ * The role that owns schema maint where it is ours or empty, null where there is none; throws when it is someone
+ * else's.
+ */
+export async function ownerOfSchema(client: pg.Client): Promise<string | null> {
   const schema = await queryRow<{
     exists: boolean;
     ours: boolean;
@@ -59,7 +69,7 @@ export async function refuseForeignSchema(client: pg.Client): Promise<boolean> {
          and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
          and not exists (select from pg_catalog.pg_type where typnamespace = n.oid) as empty,
        exists (select from pg_catalog.pg_extension where extname = 'maint') as of_extension,
-       n.nspowner::regrole::text as owner,
+       pg_catalog.pg_get_userbyid(n.nspowner)::text as owner,
        pg_catalog.pg_has_role(n.nspowner, 'member') as may_act
      from (values (1)) as one (row) left join pg_catalog.pg_namespace as n on n.nspname = 'maint'`,
   );
@@ -69,7 +79,7 @@ export async function refuseForeignSchema(client: pg.Client): Promise<boolean> {
       'alter extension maint update;  -- or drop extension maint;',
     );
   }
-  if (!schema.exists) return false;
+  if (!schema.exists) return null;
   if (!schema.ours && !schema.empty) {
     throw new CouldNotRun(
       'there is a schema maint that is not of pg-maint; nothing was changed',
@@ -82,17 +92,10 @@ export async function refuseForeignSchema(client: pg.Client): Promise<boolean> {
       `connect as ${String(schema.owner)}, or as a superuser`,
     );
   }
-  return true;
+  return schema.owner;
 }
 
 /** Everything is to belong to the owner of the schema, whoever installs. */
-export async function actAsOwner(client: pg.Client, schemaExists: boolean): Promise<void> {
-  if (!schemaExists) return;
-  const { set_role: setRole } = await queryRow<{ set_role: string | null }>(
-    client,
-    `select pg_catalog.format('set local role %I', r.rolname) as set_role
-     from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as r on r.oid = n.nspowner
-     where n.nspname = 'maint'`,
-  );
-  await client.query(String(setRole));
+export async function actAs(client: pg.Client, role: string): Promise<void> {
+  await client.query(`set local role ${pg.escapeIdentifier(role)}`);
 }

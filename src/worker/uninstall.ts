@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
-import { actAsOwner, refuseForeignSchema } from './preflight.ts';
+import { actAs, ownerOfSchema, requirePrimary } from './preflight.ts';
 
 export interface UninstallReport {
   outcome: 'uninstalled' | 'not_installed';
@@ -19,16 +19,17 @@ export async function uninstall(
   url: string | undefined,
   options: { force?: boolean } = {},
 ): Promise<UninstallReport> {
-  return await withConnection(url, (client) =>
-    inTransaction(client, async () => {
+  return await withConnection(url, async (client) => {
+    await requirePrimary(client);
+    return await inTransaction(client, async () => {
       try {
         return await uninstallFrom(client, options.force ?? false);
       } catch (error) {
         if (sqlstateOf(error) !== '55P03') throw error;
         throw new CouldNotRun('a run or an installation is under way', 'try again later', { cause: error });
       }
-    }),
-  );
+    });
+  });
 }
 
 async function uninstallFrom(client: pg.Client, force: boolean): Promise<UninstallReport> {
@@ -40,10 +41,9 @@ async function uninstallFrom(client: pg.Client, force: boolean): Promise<Uninsta
     runLock,
   ]);
   const { database } = await queryRow<{ database: string }>(client, 'select current_database() as database');
-  if (!(await refuseForeignSchema(client))) {
-    return { outcome: 'not_installed', database, droppedDependents: [] };
-  }
-  await actAsOwner(client, true);
+  const owner = await ownerOfSchema(client);
+  if (owner === null) return { outcome: 'not_installed', database, droppedDependents: [] };
+  await actAs(client, owner);
   const dependents = await outsideDependents(client);
   if (dependents.length > 0 && !force) {
     throw new CouldNotRun(

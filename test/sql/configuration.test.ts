@@ -114,7 +114,7 @@ test('an unknown key is refused with the nearest one', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   const cases: [string, string][] = [
     ['operational.maintenance_tasks.intervall', intervalPath],
-    ['interval', intervalPath],
+    ['maintenance_tasks.interval', intervalPath],
     ['Operational.Maintenance_Tasks.Interval', intervalPath],
     ['operational.maintenance-tasks.interval', intervalPath],
     ['invalid_index_cleanup.autocleanup', switchPath],

@@ -242,7 +242,7 @@ test('everything belongs to the owner of the schema, whoever installs', async (t
   const database = await createDatabase(t);
   const owner = await createRole(t, database);
   await database.query(`create schema maint authorization ${owner}`);
-  t.like(await install(database.url, { engine: 'worker' }), { owner });
+  t.like(await install(database.url), { owner });
   const owners = await database.query(`
     select distinct relowner::regrole::text as owner from pg_class where relnamespace = 'maint'::regnamespace
     union select distinct proowner::regrole::text from pg_proc where pronamespace = 'maint'::regnamespace`);
