@@ -3,9 +3,9 @@ import bypassStatus from './00-bypass-status.ts';
 import integrityCheck from './01-integrity-check.ts';
 import orphanedIndexes from './02-orphaned-indexes.ts';
 import invalidIndexes from './03-invalid-indexes.ts';
-import unusedIndexes from './06-unused-indexes.ts';
 import staleAdvisoryLocks from './04-stale-advisory-locks.ts';
 import staleOperations from './05-stale-operations.ts';
+import unusedIndexes from './06-unused-indexes.ts';
 import foreignKeys from './12-foreign-keys.ts';
 import hangingBuilds from './13-hanging-builds.ts';
 import materializedViews from './14-materialized-views.ts';
@@ -16,9 +16,9 @@ export const steps: readonly Step[] = [
   integrityCheck,
   orphanedIndexes,
   invalidIndexes,
-  unusedIndexes,
   staleAdvisoryLocks,
   staleOperations,
+  unusedIndexes,
   foreignKeys,
   hangingBuilds,
   materializedViews,
