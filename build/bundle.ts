@@ -1,7 +1,8 @@
 /** Makes build/out/sql (what an installation puts into a database) and build/out/worker (the command pg-maint). */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { installScripts } from '../src/worker/install-script.ts';
 import { makeManifest } from './manifest.ts';
 import { outDirectory, repository } from './paths.ts';
 
@@ -57,7 +58,10 @@ export async function buildBundle(): Promise<void> {
   };
   const manifest = makeManifest(version, await dispatcherBody());
   writeWhole(join(outDirectory, 'sql/manifest.json'), `${JSON.stringify(manifest, null, 1)}\n`);
-  if (existsSync(join(repository, 'src/worker/cli.ts'))) await buildWorker();
+  for (const [name, text] of Object.entries(installScripts(manifest))) {
+    writeWhole(join(outDirectory, 'sql', name), text);
+  }
+  await buildWorker();
 }
 
 if (import.meta.main) await buildBundle();

@@ -9,10 +9,10 @@ export interface RenderOptions {
   colour?: boolean;
 }
 
-/** A row of maint.findings, as far as it is shown. `step` and `finding_id` are null in a dry run. */
+/** A row of maint.findings, as far as it is shown. `finding_id` is null in a dry run. */
 export interface ShownFinding {
   finding_id: number | null;
-  step: number | null;
+  step: number;
   kind: string;
   severity: Severity;
   summary: string;
@@ -73,8 +73,7 @@ function mainFigure(
   findings: readonly ShownFinding[],
 ): string {
   const own = findings.filter((finding) => finding.step === step['number']).length;
-  // In a dry run it is not known which step a finding is of.
-  const found = result['dry_run'] === true ? '' : own === 0 ? 'nothing found' : counted(own, 'open finding');
+  const found = own === 0 ? 'nothing found' : counted(own, 'open finding');
   if (name === 'bypass_status') {
     const { active } = objectAt(result, 'bypass_status');
     const count = Array.isArray(active) ? active.length : 0;
@@ -192,7 +191,7 @@ export function renderRun(
 }
 
 function ofDryRun(finding: ShownFinding): ShownFinding {
-  return { ...finding, finding_id: null, step: null };
+  return { ...finding, finding_id: null };
 }
 
 /** Rows of name and value, nothing else: for status and reports. */
