@@ -35,6 +35,12 @@ interface Availability {
  */
 const initialPagesPerMs = 20;
 
+/** Small indexes are checked many at a time, since a statement of its own takes longer than the check of one. */
+const batchSize = 100;
+
+/** Large ones are not: a failure makes the whole batch be checked again. */
+const batchMs = 100;
+
 const availabilityQuery = `
   select pg_catalog.jsonb_build_object(
       'schema', (
@@ -95,6 +101,11 @@ const speedQuery = `
 
 const name = 'btree_structure';
 
+interface Checked {
+  oid: number;
+  duration_ms: number;
+}
+
 interface Examination {
   index: Index;
   outcome: 'sound' | 'corrupt' | 'not_examined';
@@ -107,27 +118,67 @@ function outcomeOf(failure: Failure): Examination['outcome'] {
   return corrupt.includes(failure.sqlstate) ? 'corrupt' : 'not_examined';
 }
 
+/**
+ * Checks the indexes of a batch until the time is up, and says how long each took. The call is volatile, so that it and
+ * the clock readings around it are made row by row, from left to right.
+ */
+const checkQuery = (schema: string): string => `
+  with began as materialized (select pg_catalog.clock_timestamp() as at)
+  select pg_catalog.jsonb_build_object('oid', c.oid::int8,
+      'duration_ms', extract(epoch from c.finished - c.started)::float8 * 1000) as row
+  from (
+    select i.oid::oid as oid, pg_catalog.clock_timestamp() as started,
+      ${schema}.bt_index_check(i.oid::oid::regclass) as checked, pg_catalog.clock_timestamp() as finished
+    from began as b
+    cross join pg_catalog.jsonb_array_elements_text($1::jsonb) as i (oid)
+    where pg_catalog.clock_timestamp() < b.at + $2::float8 * interval '1 millisecond'
+  ) as c
+  order by c.oid`;
+
+/** Checks a batch; where one of it fails, its halves, so that each failure is told of the index that it is about. */
+function* examineBatch(batch: readonly Index[], schema: string, deadline: number): Program<Examination[]> {
+  const started = yield* clock();
+  const outcome = yield* attempt(() =>
+    query<Checked>(checkQuery(schema), [batch.map(({ oid }) => oid), deadline - started]),
+  );
+  if (outcome.ok) {
+    const checked = new Map(outcome.value.map(({ oid, duration_ms }) => [oid, duration_ms]));
+    return batch.flatMap((index) => {
+      const durationMs = checked.get(index.oid);
+      return durationMs === undefined ? [] : [{ index, outcome: 'sound', failure: null, durationMs }];
+    });
+  }
+  const [index] = batch;
+  if (index !== undefined && batch.length === 1) {
+    const { failure } = outcome;
+    return [{ index, outcome: outcomeOf(failure), failure, durationMs: (yield* clock()) - started }];
+  }
+  const half = Math.ceil(batch.length / 2);
+  const first = yield* examineBatch(batch.slice(0, half), schema, deadline);
+  return [...first, ...(yield* examineBatch(batch.slice(half), schema, deadline))];
+}
+
 /** Checks indexes in the given order as long as the budget lasts; one whose predicted time is more is passed over. */
 function* examine(indexes: readonly Index[], schema: string, budgetMs: number): Program<Examination[]> {
   const examinations: Examination[] = [];
   const [measured] = yield* query<number | null>(speedQuery);
   const pagesPerMs = measured ?? initialPagesPerMs;
-  const check = `select pg_catalog.to_jsonb(${schema}.bt_index_check($1::oid::regclass) is null) as row order by 1`;
-  const started = yield* clock();
-  let now = started;
-  for (const index of indexes) {
-    const left = budgetMs - (now - started);
+  const deadline = (yield* clock()) + budgetMs;
+  let next = 0;
+  while (next < indexes.length) {
+    const left = deadline - (yield* clock());
     if (left <= 0) break;
-    if (index.pages / pagesPerMs > left) continue;
-    const outcome = yield* attempt(() => query(check, [index.oid]));
-    const finished = yield* clock();
-    examinations.push({
-      index,
-      outcome: outcome.ok ? 'sound' : outcomeOf(outcome.failure),
-      failure: outcome.ok ? null : outcome.failure,
-      durationMs: finished - now,
-    });
-    now = finished;
+    const batch: Index[] = [];
+    let predicted = 0;
+    for (let index = indexes[next]; index && batch.length < batchSize; index = indexes[next]) {
+      const own = index.pages / pagesPerMs;
+      if (batch.length > 0 && predicted + own > Math.min(batchMs, left)) break;
+      next += 1;
+      if (own > left) continue;
+      batch.push(index);
+      predicted += own;
+    }
+    if (batch.length > 0) examinations.push(...(yield* examineBatch(batch, schema, deadline)));
   }
   return examinations;
 }
