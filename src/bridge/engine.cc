@@ -20,7 +20,7 @@ constexpr uintptr_t kMoreStack = 192 * 1024;
 
 // V8 ends the process when one object does not fit under its own limit. That lies so high above ours that the largest
 // array and string (1 GB) fit; ours is kept by looking after each garbage collection.
-constexpr size_t kHeadroom = size_t{3} * 1024 * 1024 * 1024;
+constexpr size_t kHeadroom = size_t{2} * 1024 * 1024 * 1024;
 constexpr size_t kLargestYoung = size_t{24} * 1024 * 1024;
 constexpr size_t kLastHeadroom = size_t{1} * 1024 * 1024 * 1024;
 
