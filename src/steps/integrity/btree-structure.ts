@@ -77,14 +77,19 @@ const indexesQuery = `
     and (${userSchema} or n.nspname in ('pg_catalog', 'pg_toast'))
   order by k.outcome is not distinct from 'corrupt' desc, k.checked_at nulls first, c.relpages, n.nspname, c.relname`;
 
+/** Names are taken from the catalog again: sending them back and forth costs more than the join. */
 const rememberQuery = `
   with remembered as (
     insert into maint.index_check (index_oid, schema_name, table_name, index_name, relfilenode, pages, outcome,
       reason, duration_ms, checked_at)
-    select k.oid, k.schema, k."table", k.index, k.relfilenode, k.pages, k.outcome, k.reason, k.duration_ms,
+    select k.oid, n.nspname, t.relname, c.relname, k.relfilenode, k.pages, k.outcome, k.reason, k.duration_ms,
       pg_catalog.clock_timestamp()
-    from pg_catalog.jsonb_to_recordset($1::jsonb) as k (oid oid, schema text, "table" text, index text,
-      relfilenode oid, pages bigint, outcome text, reason text, duration_ms numeric)
+    from pg_catalog.jsonb_to_recordset($1::jsonb) as k (oid oid, relfilenode oid, pages bigint, outcome text,
+      reason text, duration_ms numeric)
+    join pg_catalog.pg_class as c on c.oid = k.oid
+    join pg_catalog.pg_index as x on x.indexrelid = k.oid
+    join pg_catalog.pg_class as t on t.oid = x.indrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     on conflict (index_oid) do update set
       schema_name = excluded.schema_name, table_name = excluded.table_name, index_name = excluded.index_name,
       relfilenode = excluded.relfilenode, pages = excluded.pages, outcome = excluded.outcome,
@@ -187,7 +192,9 @@ function* remember(examinations: readonly Examination[]): Program<void> {
   if (examinations.length === 0) return;
   yield* query(rememberQuery, [
     examinations.map(({ index, outcome, failure, durationMs }) => ({
-      ...index,
+      oid: index.oid,
+      relfilenode: index.relfilenode,
+      pages: index.pages,
       outcome,
       reason: failure ? `${failure.sqlstate} ${failure.message}` : null,
       duration_ms: durationMs,
