@@ -6,6 +6,7 @@ import invalidIndexes from './03-invalid-indexes.ts';
 import staleAdvisoryLocks from './04-stale-advisory-locks.ts';
 import staleOperations from './05-stale-operations.ts';
 import unusedIndexes from './06-unused-indexes.ts';
+import redundantIndexes from './10-redundant-indexes.ts';
 import foreignKeys from './12-foreign-keys.ts';
 import hangingBuilds from './13-hanging-builds.ts';
 import materializedViews from './14-materialized-views.ts';
@@ -19,6 +20,7 @@ export const steps: readonly Step[] = [
   staleAdvisoryLocks,
   staleOperations,
   unusedIndexes,
+  redundantIndexes,
   foreignKeys,
   hangingBuilds,
   materializedViews,

@@ -1,0 +1,229 @@
+/** Samples of how often each index is scanned, kept in maint.index_usage over resets, rebuilds and renames. */
+import { query, queryOne } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
+import { indexTrees, usersIndex } from './index-facts.ts';
+
+/** What the server's counters are worth now. */
+export interface StatisticsState {
+  /** Why scans are not counted at all or not for everyone; null where they are. */
+  not_counted: string | null;
+  /** Another text than at the last sample: counters may have been lost since. */
+  statistics: string;
+  previous: string | null;
+  /** True where a standby is, or was: it counts its scans itself, and we don't see them. */
+  standbys: boolean;
+  /** Whether we may read for which expressions the planner has statistics. */
+  may_read_pg_statistic: boolean;
+}
+
+/**
+ * `statistics` changes with every loss: a reset, also of a single table, stamps the database; a crash drops that stamp
+ * and resets the counters that all databases share, each of which may also be reset alone, so the oldest of their
+ * stamps is taken; a restored or promoted server is on another timeline.
+ *
+ * A physical slot that no standby ever used has no restart_lsn. A base backup is no standby.
+ */
+const stateQuery = `
+  select pg_catalog.jsonb_build_object(
+      'not_counted', case
+        when pg_catalog.current_setting('track_counts') <> 'on' then 'track_counts is off'
+        else (
+          select 'track_counts is off for ' || pg_catalog.string_agg(distinct coalesce(r.rolname, 'the database'), ', ')
+          from pg_catalog.pg_db_role_setting as s
+          cross join lateral pg_catalog.unnest(s.setconfig) as u (setting)
+          left join pg_catalog.pg_roles as r on r.oid = s.setrole
+          where s.setdatabase in (0, d.oid)
+            and pg_catalog.split_part(u.setting, '=', 1) = 'track_counts'
+            and not pg_catalog.split_part(u.setting, '=', 2)::boolean)
+      end,
+      'statistics', pg_catalog.concat_ws(' ',
+        'database', pg_catalog.extract('epoch', sd.stats_reset),
+        'shared', pg_catalog.extract('epoch', least(
+          (select b.stats_reset from pg_catalog.pg_stat_bgwriter as b),
+          (select a.stats_reset from pg_catalog.pg_stat_archiver as a),
+          (select w.stats_reset from pg_catalog.pg_stat_wal as w))),
+        'timeline', (select k.timeline_id from pg_catalog.pg_control_checkpoint() as k)),
+      'previous', (select s.statistics from maint.index_usage_sample as s order by s.day desc limit 1),
+      'standbys', exists (
+          select from pg_catalog.pg_stat_replication as r
+          where r.state is distinct from 'backup'
+            and not exists (
+              select from pg_catalog.pg_replication_slots as l
+              where l.active_pid = r.pid and l.slot_type = 'logical'))
+        or exists (
+          select from pg_catalog.pg_replication_slots as l
+          where l.slot_type = 'physical' and l.restart_lsn is not null),
+      'may_read_pg_statistic', pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')
+    ) as row
+  from pg_catalog.pg_database as d
+  join pg_catalog.pg_stat_database as sd on sd.datid = d.oid
+  where d.datname = pg_catalog.current_database()
+  order by d.oid`;
+
+export function statisticsState(): Program<StatisticsState> {
+  return queryOne<StatisticsState>(stateQuery);
+}
+
+/** The indexes that are sampled, with the server's counters; a partitioned index has none of its own. */
+const liveIndexes = `
+    select c.oid, x.indrelid as table_oid, c.relkind,
+      n.nspname::text as schema_name, t.relname::text as table_name, c.relname::text as index_name,
+      x.indkey::text as key_columns,
+      pg_catalog.md5(pg_catalog.concat_ws('|', c.relam, x.indisunique, x.indnkeyatts, x.indkey, x.indclass,
+        x.indcollation, x.indoption, x.indexprs::text, 'where', x.indpred::text)) as definition,
+      pg_catalog.pg_stat_get_numscans(c.oid) as counter,
+      pg_catalog.pg_stat_get_blocks_fetched(c.oid) as witness
+    from pg_catalog.pg_index as x
+    join pg_catalog.pg_class as c on c.oid = x.indexrelid
+    join pg_catalog.pg_class as t on t.oid = x.indrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where x.indisvalid and x.indisready and x.indislive
+      and ${usersIndex}`;
+
+/**
+ * Finds indexes again that came back under another OID. Their scans are carried on. Their window goes on only where
+ * the server handed its counters on, as REINDEX CONCURRENTLY does; after DROP and CREATE, or a change of a column's
+ * type, the scans between the last sample and the drop are lost, and the window begins anew.
+ */
+const carryOnQuery = `
+  with live as materialized (${liveIndexes}
+  ), moved as (
+    select distinct on (l.oid) u.usage_id, l.oid, l.definition,
+      not $2::boolean and l.definition = u.definition and l.counter >= u.counter
+        and u.witness > 0 and l.witness >= u.witness as continuous
+    from live as l
+    join maint.index_usage as u
+      on u.table_oid = l.table_oid and u.index_name = l.index_name and u.schema_name = l.schema_name
+        and u.key_columns = l.key_columns
+    where not exists (select from live as o where o.oid = u.index_oid)
+      and not exists (select from maint.index_usage as k where k.index_oid = l.oid)
+    order by l.oid, u.usage_id
+  ), carried as (
+    update maint.index_usage as u set
+      index_oid = m.oid,
+      definition = m.definition,
+      known_since = case when m.continuous then u.known_since else $1::timestamptz end,
+      counter = case when m.continuous then u.counter else 0 end,
+      witness = case when m.continuous then u.witness else 0 end
+    from moved as m
+    where m.usage_id = u.usage_id
+    returning u.usage_id
+  )
+  select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from carried order by 1`;
+
+/**
+ * Adds what the counters have grown by. After a loss a counter that is higher than before may have begun at zero: it
+ * is counted whole, for missing an unused index is better than reporting one in use. The witness is written when it
+ * has doubled: a new index that is mistaken for the old one would have to catch up with half of it in one sample.
+ */
+const growthQuery = `
+  with live as materialized (${liveIndexes}
+  ), leaf as materialized (
+    select l.*, u.usage_id,
+      u.usage_id is not null and ($2::boolean or l.counter < u.counter or l.witness < u.witness) as lost,
+      case
+        when u.usage_id is null or l.counter < u.counter or ($2::boolean and l.counter > u.counter) then l.counter
+        else l.counter - u.counter
+      end as growth
+    from live as l
+    left join maint.index_usage as u on u.index_oid = l.oid
+    where l.relkind = 'i'
+  ), root as materialized (
+    select l.*, u.usage_id, s.lost, case when u.usage_id is null then s.counter else s.growth end as growth
+    from live as l
+    join (
+      select t.root_oid, pg_catalog.bool_or(f.lost) as lost, pg_catalog.sum(f.growth)::bigint as growth,
+        pg_catalog.sum(f.counter)::bigint as counter
+      from (${indexTrees}) as t
+      join leaf as f on f.oid = t.oid
+      group by t.root_oid
+    ) as s on s.root_oid = l.oid
+    left join maint.index_usage as u on u.index_oid = l.oid
+  ), change as (
+    select * from leaf union all select * from root
+  ), days as (
+    insert into maint.index_usage_day (usage_id, day, scans_before)
+    select u.usage_id, ($1::timestamptz at time zone 'utc')::date, u.scans
+    from change as c
+    join maint.index_usage as u on u.usage_id = c.usage_id
+    where c.growth > 0
+    on conflict do nothing
+  ), counted as (
+    update maint.index_usage as u set
+      schema_name = c.schema_name, table_name = c.table_name, index_name = c.index_name,
+      known_since = case when c.lost then $1::timestamptz else u.known_since end,
+      counter = c.counter, witness = c.witness, scans = u.scans + c.growth
+    from change as c
+    where c.usage_id = u.usage_id
+      and (c.growth > 0 or c.lost or c.witness > 2 * u.witness
+        or (c.schema_name, c.table_name, c.index_name) <> (u.schema_name, u.table_name, u.index_name))
+    returning u.usage_id
+  ), added as (
+    insert into maint.index_usage (index_oid, table_oid, schema_name, table_name, index_name, key_columns, definition,
+      first_seen, known_since, counter, witness, scans)
+    select c.oid, c.table_oid, c.schema_name, c.table_name, c.index_name, c.key_columns, c.definition,
+      $1::timestamptz, $1::timestamptz, c.counter, c.witness, c.growth
+    from change as c
+    where c.usage_id is null
+    order by c.oid
+    returning usage_id
+  )
+  select pg_catalog.to_jsonb((select pg_catalog.count(*) from counted) + (select pg_catalog.count(*) from added)) as row
+  order by 1`;
+
+/**
+ * Notes the sample and forgets what no window reaches any more: vanished indexes, and days before the longest window.
+ * The newest sample before that stays, as proof that the window is covered.
+ */
+const closeSampleQuery = `
+  with today as materialized (
+    select ($1::timestamptz at time zone 'utc')::date as day
+  ), longest as materialized (
+    select today.day - greatest($3::int, (
+        select pg_catalog.max((s.value #>> '{}')::int) from maint.setting as s
+        where s.path = 'features.index_cleanup.days_unused')) as day
+    from today
+  ), noted as (
+    insert into maint.index_usage_sample as s (day, samples, sampled_at, statistics)
+    select today.day, 1, $1::timestamptz, $2::text from today
+    on conflict (day) do update set
+      samples = s.samples + 1, sampled_at = excluded.sampled_at, statistics = excluded.statistics
+  ), old_samples as (
+    delete from maint.index_usage_sample as s
+    where s.day < (
+      select pg_catalog.max(k.day) from maint.index_usage_sample as k, longest as l where k.day <= l.day)
+  ), old_days as (
+    delete from maint.index_usage_day as d where d.day < (select l.day from longest as l)
+  ), vanished as (
+    delete from maint.index_usage as u
+    where not exists (select from pg_catalog.pg_index as x where x.indexrelid = u.index_oid)
+    returning u.usage_id
+  )
+  select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from vanished order by 1`;
+
+/** Takes a sample. `longestWindow` in days: as far back as anybody will ask, beside what narrower scopes set. */
+export function* sampleIndexUsage(
+  now: string,
+  { statistics, previous }: StatisticsState,
+  longestWindow: number,
+): Program<void> {
+  const countersMayBeLost = previous !== null && previous !== statistics;
+  yield* query(carryOnQuery, [now, countersMayBeLost]);
+  yield* query(growthQuery, [now, countersMayBeLost]);
+  yield* query(closeSampleQuery, [now, statistics, longestWindow]);
+}
+
+/** Notes that nothing is counted now: once it is again, every window begins anew. */
+export function* noteUncounted(now: string, reason: string, longestWindow: number): Program<void> {
+  yield* query(closeSampleQuery, [now, reason, longestWindow]);
+}
+
+/** Days before today (UTC) on which a sample was taken, latest first. */
+export function sampleDays(now: string): Program<number[]> {
+  return query<number>(
+    `select pg_catalog.to_jsonb(($1::timestamptz at time zone 'utc')::date - s.day) as row
+     from maint.index_usage_sample as s
+     order by s.day desc`,
+    [now],
+  );
+}

@@ -1,0 +1,129 @@
+/** The indexes that step 6 may judge: those that are there only to be scanned, with what is known of their scans. */
+import { query } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
+import { foreignKeySupport } from './foreign-key-support.ts';
+import { indexTrees, usersIndex } from './index-facts.ts';
+import { owningExtension } from './invalid-indexes.ts';
+
+export interface UnusedCandidate {
+  oid: number;
+  schema: string;
+  table: string;
+  index: string;
+  /** Schema and name as psql needs them. */
+  quoted: string;
+  quoted_table: string;
+  /** The root of a tree: its scans are those of all its partitions' indexes. */
+  partitioned: boolean;
+  extension: string | null;
+  /** All scans known, and for how many days they have been counted without a gap. */
+  scans: number;
+  known_days: number;
+  /** Days with scans, latest first: how many days before today (UTC), and all scans known before that day. */
+  days: { ago: number; scans_before: number }[];
+  /** Days since the server last saw it scanned; null where it does not say (before PostgreSQL 16), or never was. */
+  last_scan_days: number | null;
+  /** An expression index whose statistics the planner may use, which this role is not permitted to see. */
+  statistics_unknown: boolean;
+}
+
+/** Where pg_statistic may not be read, a table that has ever been analysed or filled may have statistics. */
+function planStatistics(mayRead: boolean, oid: string): string {
+  return mayRead ? `exists (select from pg_catalog.pg_statistic as s where s.starelid = ${oid})` : 'false';
+}
+
+/**
+ * Left out: what enforces or identifies something (unique, exclusion, any constraint, replica identity), what somebody
+ * chose for another use (clustered), what serves a foreign key, expression indexes with statistics (the planner uses
+ * them without a scan), attached indexes (judged at their root), and what is clearly in use. For a root each holds of
+ * every index of its tree: dropping it drops them all.
+ */
+function candidatesQuery(mayReadStatistics: boolean): string {
+  return `
+  with today as materialized (
+    select ($1::timestamptz at time zone 'utc')::date as day
+  ), bounds as materialized (
+    -- The narrowest window and the highest threshold of any scope: what passes these is in use for all.
+    select today.day - least($2::int, (
+        select pg_catalog.min((s.value #>> '{}')::int) from maint.setting as s
+        where s.path = 'features.index_cleanup.days_unused')) as first_day,
+      greatest($3::bigint, (
+        select pg_catalog.max((s.value #>> '{}')::bigint) from maint.setting as s
+        where s.path = 'features.index_cleanup.min_scans')) as min_scans
+    from today
+  ), candidate as materialized (
+    select u.*, x.indrelid, c.relkind
+    from maint.index_usage as u
+    join pg_catalog.pg_index as x on x.indexrelid = u.index_oid
+    join pg_catalog.pg_class as c on c.oid = x.indexrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    cross join bounds as b
+    where x.indisvalid and x.indisready and x.indislive
+      and not x.indisunique and not x.indisexclusion
+      and not c.relispartition
+      and ${usersIndex}
+      and u.scans - coalesce((
+        select d.scans_before from maint.index_usage_day as d
+        where d.usage_id = u.usage_id and d.day >= b.first_day
+        order by d.day limit 1), u.scans) < b.min_scans
+  ), member as materialized (
+    select k.index_oid as root_oid, k.index_oid as oid from candidate as k
+    union
+    select t.root_oid, t.oid from (${indexTrees}) as t join candidate as k on k.index_oid = t.root_oid
+  ), spared as materialized (
+    select m.root_oid
+    from member as m
+    join pg_catalog.pg_index as x on x.indexrelid = m.oid
+    where x.indisreplident or x.indisclustered
+      or x.indexprs is not null and ${planStatistics(mayReadStatistics, 'm.oid')}
+    union
+    select m.root_oid from member as m join pg_catalog.pg_constraint as k on k.conindid = m.oid
+    union
+    select m.root_oid from member as m join (${foreignKeySupport}) as f on f.index_oid = m.oid
+  )
+  select pg_catalog.jsonb_build_object(
+      'oid', k.index_oid::bigint, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
+      'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
+      'quoted_table', pg_catalog.format('%I.%I', tn.nspname, t.relname),
+      'partitioned', k.relkind = 'I',
+      'extension', ${owningExtension},
+      'scans', k.scans,
+      'known_days', pg_catalog.extract('epoch', $1::timestamptz - k.known_since) / 86400,
+      'days', coalesce((
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+          'ago', today.day - d.day, 'scans_before', d.scans_before) order by d.day desc)
+        from maint.index_usage_day as d cross join today
+        where d.usage_id = k.usage_id), '[]'),
+      'last_scan_days', (
+        select pg_catalog.extract('epoch', $1::timestamptz
+          - pg_catalog.max((pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::timestamptz)) / 86400
+        from member as m
+        join pg_catalog.pg_stat_all_indexes as s on s.indexrelid = m.oid
+        where m.root_oid = k.index_oid),
+      'statistics_unknown', ${
+        mayReadStatistics
+          ? 'false'
+          : `exists (
+        select from member as m
+        join pg_catalog.pg_index as x on x.indexrelid = m.oid and x.indexprs is not null
+        join pg_catalog.pg_class as xt on xt.oid = x.indrelid and xt.reltuples >= 0
+        where m.root_oid = k.index_oid)`
+      }) as row
+  from candidate as k
+  join pg_catalog.pg_class as c on c.oid = k.index_oid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  join pg_catalog.pg_class as t on t.oid = k.indrelid
+  join pg_catalog.pg_namespace as tn on tn.oid = t.relnamespace
+  where not exists (select from spared as s where s.root_oid = k.index_oid)
+  order by n.nspname, c.relname`;
+}
+
+/** `minScans` and `window` (days) are the database's settings; narrower scopes are taken into account. */
+export function unusedCandidates(
+  now: string,
+  window: number,
+  minScans: number,
+  mayReadStatistics: boolean,
+): Program<UnusedCandidate[]> {
+  return query<UnusedCandidate>(candidatesQuery(mayReadStatistics), [now, window, minScans]);
+}

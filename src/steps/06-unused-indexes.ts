@@ -1,0 +1,239 @@
+/**
+ * Step 6: indexes that nobody scans. Judged on our own samples over time, for the server's counters are lost now and
+ * then: an index is unused when it was scanned less than `min_scans` times in a window of `days_unused` days that we
+ * have watched without a gap.
+ */
+import { indexDetails } from '../catalog/index-facts.ts';
+import type { IndexDetail } from '../catalog/index-facts.ts';
+import { noteUncounted, sampleDays, sampleIndexUsage, statisticsState } from '../catalog/index-usage.ts';
+import { unusedCandidates } from '../catalog/unused-candidates.ts';
+import type { UnusedCandidate } from '../catalog/unused-candidates.ts';
+import { defineStep } from './step.ts';
+import type { Action, ConfigOf, Finding, JsonObject, Report } from './step.ts';
+
+export const unusedIndexKind = 'index.unused';
+
+/**
+ * Share of a window's days on which a sample must have been taken. Too low, and a verdict rests on a few looks; too
+ * high, and a worker that was stopped for some days puts every verdict off. Counters run on without us, so half will do.
+ */
+const sampledShare = 0.5;
+
+/** Why an index can't be judged now. */
+type Undecided =
+  | 'window_not_covered'
+  /** The server saw a scan inside the window that our counts do not have. */
+  | 'scanned_uncounted'
+  /** Whether the planner uses the index's statistics may not be seen by this role. */
+  | 'not_permitted';
+
+type Verdict = { judged: 'used' } | { judged: 'unused'; scans: number } | { judged: Undecided };
+
+type UnusedConfig = Pick<ConfigOf<typeof config>, 'min_scans' | 'days_unused'>;
+
+/** Scans counted from `days` days before today on; the whole of that first day counts in. */
+function scansWithin(index: UnusedCandidate, days: number): number {
+  let before = index.scans;
+  for (const { ago, scans_before } of index.days) {
+    if (ago <= days) before = Math.min(before, scans_before);
+  }
+  return index.scans - before;
+}
+
+/** `sampled`: days before today on which samples were taken, latest first. */
+function isCovered(index: UnusedCandidate, days: number, sampled: readonly number[]): boolean {
+  const earliest = sampled[sampled.length - 1] ?? -1;
+  const within = sampled.filter((ago) => ago <= days).length;
+  return index.known_days >= days && earliest >= days && within >= days * sampledShare;
+}
+
+function judge(index: UnusedCandidate, settings: UnusedConfig, sampled: readonly number[]): Verdict {
+  const days = settings.days_unused;
+  const scans = days === 0 ? index.scans : scansWithin(index, days);
+  if (scans >= settings.min_scans) return { judged: 'used' };
+  if (days > 0 && !isCovered(index, days, sampled)) return { judged: 'window_not_covered' };
+  const seenByServer = index.last_scan_days !== null && index.last_scan_days < days;
+  if (scans === 0 && seenByServer) return { judged: 'scanned_uncounted' };
+  if (index.statistics_unknown) return { judged: 'not_permitted' };
+  return { judged: 'unused', scans };
+}
+
+interface UnusedIndex {
+  index: UnusedCandidate;
+  scans: number;
+  window: number;
+  detail: IndexDetail;
+}
+
+/** Why an unused index must not be dropped by us, or null. */
+function keptBecause({ index, detail }: UnusedIndex, standbys: boolean): string | null {
+  if (index.extension !== null) return `it belongs to extension ${index.extension}`;
+  if (index.partitioned) return 'a partitioned index cannot be dropped concurrently';
+  if (standbys) return 'queries on standbys may use it, and their scans are not known here';
+  if (detail.definition === null) return 'its definition could not be read, so it could not be brought back';
+  return null;
+}
+
+function scanned(scans: number): string {
+  return scans === 0 ? 'never scanned' : scans === 1 ? 'scanned once' : `scanned ${scans} times`;
+}
+
+function unusedFinding(unused: UnusedIndex, standbys: boolean): Finding {
+  const { index, scans, window, detail } = unused;
+  const kept = keptBecause(unused, standbys);
+  const when = window === 0 ? ', as far as is known' : ` in the last ${window} days`;
+  return {
+    kind: unusedIndexKind,
+    severity: standbys ? 'info' : 'warning',
+    schema: index.schema,
+    table: index.table,
+    object: index.index,
+    summary: `Index ${index.quoted} on ${index.quoted_table} was ${scanned(scans)}${when}${
+      standbys ? '; queries on standbys are not counted here' : ''
+    }.`,
+    detail: {
+      scans,
+      window_days: window,
+      size_bytes: detail.size_bytes,
+      definition: detail.definition,
+      index_oid: index.oid,
+      partitioned: index.partitioned,
+      last_scan_days: index.last_scan_days,
+      ...(standbys && { standby_scans: 'unknown' }),
+      ...(kept && { kept_because: kept }),
+    },
+    remedy: index.partitioned ? `drop index ${index.quoted};` : `drop index concurrently ${index.quoted};`,
+  };
+}
+
+function dropAction({ index, scans, window, detail }: UnusedIndex, finding: Finding): Action {
+  return {
+    kind: 'drop_index',
+    finding,
+    target: { schema: index.schema, table: index.table, index: index.index, oid: index.oid },
+    reason: 'unused',
+    evidence: {
+      definition: detail.definition,
+      size_bytes: detail.size_bytes,
+      scans,
+      window_days: window,
+      known_days: index.known_days,
+    },
+  };
+}
+
+/** Nothing can be said while scans are not counted: open findings stay as they are. */
+function uncountedReport(reason: string): Report {
+  return {
+    result: { cleanup: { unused_indexes_found: null, unused_indexes_reason: reason } },
+    findings: [],
+    alerts: [{ severity: 'warning', message: `unused indexes cannot be told: ${reason}` }],
+    actions: [],
+    examined: [],
+  };
+}
+
+const config = {
+  enabled: { type: 'boolean', default: true, doc: 'Sample index scans and look for unused indexes.' },
+  min_scans: {
+    type: 'integer',
+    default: 10,
+    minimum: 1,
+    maximum: 1_000_000_000,
+    scoped: true,
+    doc: 'An index with fewer scans than this in the window is unused.',
+  },
+  days_unused: {
+    type: 'integer',
+    unit: 'days',
+    default: 7,
+    minimum: 0,
+    maximum: 365,
+    scoped: true,
+    doc: 'Length of the window. No verdict before it has been watched without a gap. 0: judge on what is known now.',
+  },
+  auto_cleanup: {
+    type: 'boolean',
+    default: false,
+    scoped: true,
+    doc: 'Queue the removal of unused indexes. Off: report only.',
+  },
+} as const;
+
+export default defineStep({
+  number: 6,
+  name: 'unused_indexes',
+  title: 'Clean up unused indexes',
+  feature: 'features.index_cleanup',
+  config,
+  interval: () => 0,
+  actionCounts: { unused_indexes_removed: 'drop_index' },
+  unexamined: { cleanup: { unused_indexes_found: null, unused_indexes_removed: null } },
+
+  *check(context) {
+    const { min_scans, days_unused } = context.config;
+    const state = yield* statisticsState();
+    if (state.not_counted !== null) {
+      yield* noteUncounted(context.now, state.not_counted, days_unused);
+      return uncountedReport(state.not_counted);
+    }
+    yield* sampleIndexUsage(context.now, state, days_unused);
+
+    const sampled = yield* sampleDays(context.now);
+    const candidates = yield* unusedCandidates(
+      context.now,
+      days_unused,
+      min_scans,
+      state.may_read_pg_statistic,
+    );
+    const judged = candidates.map((index) => {
+      const settings = context.configFor(index);
+      return { index, window: settings.days_unused, ...judge(index, settings, sampled) };
+    });
+    const unused = judged.filter((verdict) => verdict.judged === 'unused');
+    const undecided = judged.filter(({ judged: verdict }) => verdict !== 'unused' && verdict !== 'used');
+
+    const detailOf = yield* indexDetails(unused.map(({ index }) => index.oid));
+    const found = unused.map(({ index, scans, window }) => {
+      const one: UnusedIndex = { index, scans, window, detail: detailOf(index.oid) };
+      return { one, finding: unusedFinding(one, state.standbys) };
+    });
+    const actions = found
+      .filter(
+        ({ one }) => keptBecause(one, state.standbys) === null && context.configFor(one.index).auto_cleanup,
+      )
+      .map(({ one, finding }) => dropAction(one, finding));
+
+    const cleanup: JsonObject = { unused_indexes_found: found.length };
+    if (undecided.length > 0) cleanup['unused_indexes_undecided'] = countBy(undecided);
+    if (state.standbys) cleanup['unused_indexes_on_standbys'] = 'unknown';
+    return {
+      result: { cleanup },
+      findings: found.map(({ finding }) => finding),
+      alerts:
+        found.length === 0
+          ? []
+          : [
+              {
+                severity: 'info',
+                message: `${found.length} unused indexes found, ${actions.length} to be removed`,
+              },
+            ],
+      actions,
+      examined: [unusedIndexKind],
+      keepOpen: undecided.map(({ index }) => ({
+        kind: unusedIndexKind,
+        schema: index.schema,
+        table: index.table,
+        object: index.index,
+      })),
+    };
+  },
+});
+
+/** Reason -> number of indexes that could not be judged for it. */
+function countBy(undecided: readonly { judged: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { judged } of undecided) counts[judged] = (counts[judged] ?? 0) + 1;
+  return counts;
+}
