@@ -7,7 +7,7 @@ import { makeManifest } from './manifest.ts';
 import { outDirectory, repository } from './paths.ts';
 
 /** The dispatcher's function body: one script. Deterministic: the same sources give the same bytes. */
-async function dispatcherBody(): Promise<string> {
+export async function dispatcherBody(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(repository, 'src/plv8/dispatcher.ts')],
     absWorkingDir: repository,

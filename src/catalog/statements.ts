@@ -1,7 +1,7 @@
 /** What pg_stat_statements has seen in this database, or why it can't be asked. */
 import { attempt, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { unexaminedReason } from '../core/sqlstate.ts';
+import { sqlstate, unexaminedReason } from '../core/sqlstate.ts';
 import type { UnexaminedReason } from '../core/sqlstate.ts';
 
 export interface SeenStatement {
@@ -67,9 +67,12 @@ export function* seenStatements(relationNames: readonly string[]): Program<SeenS
   const names = [...new Set(relationNames)].map((name) => name.replaceAll('"', '""'));
   const outcome = yield* attempt(() => query<SeenStatement>(text, [names]));
   if (!outcome.ok) {
-    const { sqlstate, message } = outcome.failure;
+    const { sqlstate: state, message } = outcome.failure;
     // Not in shared_preload_libraries: there as an extension, but it collects nothing.
-    const reason = sqlstate === '55000' ? 'not_installed' : (unexaminedReason(sqlstate) ?? 'failed');
+    const reason =
+      state === sqlstate.objectNotInPrerequisiteState
+        ? 'not_installed'
+        : (unexaminedReason(state) ?? 'failed');
     return { statements: [], unexamined: { reason, detail: message } };
   }
   const [mayReadOthers] = yield* query<boolean>(mayReadOthersQuery);

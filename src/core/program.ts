@@ -3,6 +3,8 @@
  * `runSync` (in the database) and `runAsync` (in Node) are the only code that knows the difference.
  */
 
+import { sqlstate } from './sqlstate.ts';
+
 /** What a query parameter may be; objects and arrays travel as jsonb, so the text casts them with `::jsonb`. */
 export type Parameter = string | number | boolean | null | object;
 
@@ -65,6 +67,20 @@ export function* attempt<Value>(body: () => Program<Value>, budgetMs?: number): 
   return (yield { kind: 'attempt', body, budgetMs: budgetMs ?? null }) as Outcome<Value>;
 }
 
+/**
+ * What `body` gives, with everything it did in the database undone: its rows, and the locks it took. Returns the failure
+ * where it has one of its own.
+ */
+export function* attemptAndUndo<Value>(body: () => Program<Value>): Program<Outcome<Value>> {
+  const values: Value[] = [];
+  const outcome = yield* attempt(function* () {
+    values.push(yield* body());
+    throw new FailureError({ sqlstate: sqlstate.rolledBack, message: 'undone on purpose' });
+  });
+  if (outcome.ok || outcome.failure.sqlstate !== sqlstate.rolledBack) return outcome;
+  return { ok: true, value: values[0] as Value };
+}
+
 /** Milliseconds from some fixed moment; only differences mean anything. */
 export function* clock(): Program<number> {
   return (yield { kind: 'clock' }) as number;
@@ -84,7 +100,11 @@ export class FailureError extends Error {
 export function failureOf(error: unknown): Failure {
   if (error instanceof FailureError) return error.failure;
   if (error instanceof Error) {
-    return { sqlstate: 'JS000', message: error.message, ...(error.stack && { context: error.stack }) };
+    return {
+      sqlstate: sqlstate.notFromServer,
+      message: error.message,
+      ...(error.stack && { context: error.stack }),
+    };
   }
-  return { sqlstate: 'JS000', message: String(error) };
+  return { sqlstate: sqlstate.notFromServer, message: String(error) };
 }

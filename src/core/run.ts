@@ -1,7 +1,7 @@
 /** One maintenance run, as a program: the same in the database and over a connection. */
 import { configForObject, configOf } from './configuration.ts';
 import type { SettingsSnapshot } from './configuration.ts';
-import { attempt, clock, FailureError, query, queryOne } from './program.ts';
+import { attempt, attemptAndUndo, clock, FailureError, query, queryOne } from './program.ts';
 import type { Failure, Program } from './program.ts';
 import { sqlstate, unexaminedReason } from './sqlstate.ts';
 import type { UnexaminedReason } from './sqlstate.ts';
@@ -122,14 +122,7 @@ function* runAll(steps: readonly Step[], request: RunRequest): Program<JsonObjec
 /** Runs the steps and returns the result dictionary. A dry run does the same and leaves nothing behind. */
 export function* runMaintenance(steps: readonly Step[], request: RunRequest): Program<JsonObject> {
   if (!request.dry_run) return yield* runAll(steps, request);
-  let result: JsonObject = {};
-  const outcome = yield* attempt(function* () {
-    result = yield* runAll(steps, request);
-    throw new FailureError(rollBack);
-  });
-  if (!outcome.ok && outcome.failure.sqlstate !== rollBack.sqlstate) throw new FailureError(outcome.failure);
-  return result;
+  const outcome = yield* attemptAndUndo(() => runAll(steps, request));
+  if (!outcome.ok) throw new FailureError(outcome.failure);
+  return outcome.value;
 }
-
-/** Thrown to roll a dry run back. Class PM is not used by PostgreSQL. */
-const rollBack: Failure = { sqlstate: 'PM000', message: 'dry run' };

@@ -1,15 +1,31 @@
-/** The SQLSTATEs pg-maint acts on; message texts are translated and change, so nothing reads those. */
+/**
+ * The SQLSTATEs pg-maint acts on, and what each means to it. Message texts are translated and change, so nothing reads
+ * those, and no other file names a state by its letters.
+ */
 
 export const sqlstate = {
+  invalidSchemaName: '3F000',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
+  undefinedFunction: '42883',
+  undefinedTable: '42P01',
+  invalidFunctionDefinition: '42P13',
+  invalidTableDefinition: '42P16',
+  dependentObjectsStillExist: '2BP01',
+  objectNotInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
   queryCanceled: '57014',
   adminShutdown: '57P01',
   crashShutdown: '57P02',
   dataCorrupted: 'XX001',
   indexCorrupted: 'XX002',
-  /** Ours: the time budget of a step was used up. Class PM is not used by PostgreSQL. */
+  /** Ours, of class PM, which PostgreSQL does not use: done on purpose, to roll a subtransaction back. */
+  rolledBack: 'PM000',
+  /** Ours: the time budget of a step was used up. */
   timeBudgetExceeded: 'PM001',
+  /** Ours: an error that did not come from the server. */
+  notFromServer: 'JS000',
 } as const;
 
 /** A subtransaction must not catch these: the user cancelled, or the server is going away. */
@@ -21,6 +37,13 @@ const endsTheRun: ReadonlySet<string> = new Set([
 
 export function mustEndTheRun(state: string): boolean {
   return endsTheRun.has(state);
+}
+
+/** PostgreSQL asks to try the whole transaction again after these. */
+const passes: ReadonlySet<string> = new Set([sqlstate.serializationFailure, sqlstate.deadlockDetected]);
+
+export function isWorthRetrying(state: string): boolean {
+  return passes.has(state);
 }
 
 /** Why something could not be examined, for the SQLSTATEs that are no defect of ours; null for all others. */

@@ -3,6 +3,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import pg from 'pg';
 import { parse as parseYaml } from 'yaml';
+import { sqlstate } from '../core/sqlstate.ts';
 import { FailureError } from '../core/program.ts';
 import type { Json, JsonObject } from '../steps/step.ts';
 import { applyConfiguration, ConfigurationError, showConfiguration } from './configuration-file.ts';
@@ -50,7 +51,11 @@ function isUrl(word: string | undefined): boolean {
 }
 
 /** Undefined table, function or schema: there is no pg-maint in this database. */
-const notInstalled = new Set(['3F000', '42P01', '42883']);
+const notInstalled = new Set<string>([
+  sqlstate.invalidSchemaName,
+  sqlstate.undefinedTable,
+  sqlstate.undefinedFunction,
+]);
 
 async function withInstallation<Result>(
   url: string | undefined,
@@ -66,7 +71,7 @@ async function withInstallation<Result>(
     try {
       return await work(client);
     } catch (error) {
-      if (sqlstateOf(error) === '42501') {
+      if (sqlstateOf(error) === sqlstate.insufficientPrivilege) {
         throw new CouldNotRun((error as Error).message, 'ask for the role maint_reader or maint_operator', {
           cause: error,
         });

@@ -1,5 +1,6 @@
 /** Puts pg-maint into a database: all of it in one transaction, so that there is never half of it. */
 import type pg from 'pg';
+import { isWorthRetrying, sqlstate } from '../core/sqlstate.ts';
 import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
 import { chooseEngine } from './engine.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
@@ -46,8 +47,6 @@ export interface InstallReport {
   privileges: PrivilegeNeed[];
 }
 
-/** Serialization failure and deadlock: PostgreSQL asks to try again. */
-const tryAgain = new Set(['40001', '40P01']);
 const attempts = 3;
 
 /**
@@ -64,11 +63,11 @@ export async function install(url: string | undefined, options: InstallOptions =
         return await inTransaction(client, () => installInto(client, manifest, options.engine));
       } catch (error) {
         const code = sqlstateOf(error);
-        if (code === '55P03')
+        if (code === sqlstate.lockNotAvailable)
           throw new CouldNotRun('a run or another installation is under way', 'try again later', {
             cause: error,
           });
-        if (code === null || !tryAgain.has(code) || attempt === attempts) throw error;
+        if (code === null || !isWorthRetrying(code) || attempt === attempts) throw error;
       }
     }
   });
@@ -180,7 +179,7 @@ async function migrate(client: pg.Client, manifest: Manifest): Promise<string[]>
 }
 
 /** A changed result type, changed parameter names, changed columns of a view: what can't be replaced in place. */
-const mustBeDropped = new Set(['42P13', '42P16']);
+const mustBeDropped = new Set<string>([sqlstate.invalidFunctionDefinition, sqlstate.invalidTableDefinition]);
 
 /** Brings routines and views to the state of the manifest. In place where possible: others may have views on ours. */
 async function replaceCode(client: pg.Client, manifest: Manifest, engine: Engine): Promise<void> {
@@ -208,7 +207,7 @@ async function replaceCode(client: pg.Client, manifest: Manifest, engine: Engine
 }
 
 function nameDependents(error: unknown): unknown {
-  if (sqlstateOf(error) !== '2BP01') return error;
+  if (sqlstateOf(error) !== sqlstate.dependentObjectsStillExist) return error;
   const detail = (error as pg.DatabaseError).detail ?? (error as Error).message;
   return new CouldNotRun(
     `something of yours depends on a function or view that this version changes:\n${detail}`,

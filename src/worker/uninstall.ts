@@ -1,5 +1,6 @@
 /** Takes pg-maint out of a database again. */
 import type pg from 'pg';
+import { sqlstate } from '../core/sqlstate.ts';
 import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 import { actAs, ownerOfSchema, requirePrimary } from './preflight.ts';
@@ -25,7 +26,7 @@ export async function uninstall(
       try {
         return await uninstallFrom(client, options.force ?? false);
       } catch (error) {
-        if (sqlstateOf(error) !== '55P03') throw error;
+        if (sqlstateOf(error) !== sqlstate.lockNotAvailable) throw error;
         throw new CouldNotRun('a run or an installation is under way', 'try again later', { cause: error });
       }
     });

@@ -3,7 +3,7 @@
  * sequences, a batch at a time in a subtransaction that is rolled back, because reading one (and all the more
  * pg_sequence_last_value) keeps a lock on it to the end of the transaction.
  */
-import { attempt, FailureError, query } from '../../core/program.ts';
+import { attemptAndUndo, query } from '../../core/program.ts';
 import type { Outcome, Program } from '../../core/program.ts';
 import { unexaminedReason } from '../../core/sqlstate.ts';
 import type { IntegrityCheck } from './check.ts';
@@ -103,18 +103,10 @@ function positionsQuery(sequences: readonly Sequence[]): string {
   order by n.nspname, c.relname`;
 }
 
-function* readPositions(sequences: readonly Sequence[]): Program<Outcome<Position[]>> {
-  let positions: Position[] = [];
-  const outcome = yield* attempt(function* () {
-    positions = yield* query<Position>(positionsQuery(sequences));
-    throw new FailureError(releaseLocks);
-  });
-  if (!outcome.ok && outcome.failure.sqlstate !== releaseLocks.sqlstate) return outcome;
-  return { ok: true, value: positions };
+/** The positions of a batch; the locks it took are given back. */
+function readPositions(sequences: readonly Sequence[]): Program<Outcome<Position[]>> {
+  return attemptAndUndo(() => query<Position>(positionsQuery(sequences)));
 }
-
-/** Thrown to give the locks of a batch back. */
-const releaseLocks = { sqlstate: 'PM000', message: 'locks released' };
 
 /** The positions of a batch, one by one where the batch as a whole cannot be read. */
 function* readBatch(
