@@ -1,0 +1,91 @@
+-- Predicates: equal, implied by the server's own reckoning, or not. Expressions: compared position by position.
+create schema app;
+
+create table app.jobs (a int, b int, state text, done boolean, at date);
+create index jobs_a_open on app.jobs (a) where state = 'open';
+create index jobs_a_open_again on app.jobs (a) where state = 'open';
+create index jobs_a_open_cast on app.jobs (a) where state = 'open'::text;
+create index jobs_a_closed on app.jobs (a) where state = 'closed';
+create index jobs_ab_open on app.jobs (a, b) where state = 'open';
+--! index.redundant app.jobs_a_open app.jobs_a_open_again app.jobs_a_open_cast : covered by (a, b) with the same predicate
+--! clean app.jobs_a_closed app.jobs_ab_open
+--! not index.redundant app.jobs_a_closed
+
+-- A wider predicate holds all rows of a narrower one; never the other way.
+create table app.ranges (a int, b int);
+create index ranges_gt_0 on app.ranges (b) where a > 0;
+create index ranges_gt_10 on app.ranges (b) where a > 10;
+create index ranges_lt_5 on app.ranges (b) where a < 5;
+create index ranges_both on app.ranges (b) where a > 20 and a < 30;
+create index ranges_not_null on app.ranges (b) where a is not null;
+create index ranges_null on app.ranges (b) where a is null;
+--! index.redundant app.ranges_gt_0 app.ranges_gt_10 app.ranges_lt_5 app.ranges_both : a > 0 implies a is not null
+--! clean app.ranges_not_null app.ranges_null
+--! not index.redundant app.ranges_null
+create table app.steps (a int, b int);
+create index steps_gt_0 on app.steps (b) where a > 0;
+create index steps_gt_10 on app.steps (b) where a > 10;
+create index steps_lt_5 on app.steps (b) where a < 5;
+create index steps_both on app.steps (b) where a > 20 and a < 30;
+--! index.redundant app.steps_gt_10 app.steps_both
+--! clean app.steps_gt_0 app.steps_lt_5
+--! not index.redundant app.steps_gt_0 app.steps_lt_5
+
+-- An index over all rows covers a partial one, and is never covered by it.
+create table app.whole (a int, b int, done boolean);
+create index whole_a on app.whole (a);
+create index whole_a_open on app.whole (a) where not done;
+create index whole_b_open on app.whole (b) where not done;
+create index whole_ba_open on app.whole (b, a) where not done;
+create index whole_b_done on app.whole (b) where done;
+--! clean app.whole_a app.whole_ba_open app.whole_b_done
+--! index.redundant app.whole_a_open app.whole_b_open
+--! not index.redundant app.whole_a app.whole_b_done
+
+create table app.listed (a int, state text);
+create index listed_two on app.listed (a) where state in ('open', 'new');
+create index listed_one on app.listed (a) where state = 'new';
+create index listed_other on app.listed (a) where state = 'closed';
+create index listed_like on app.listed (a) where state like 'n%';
+--! clean app.listed_two app.listed_other app.listed_like
+--! index.redundant app.listed_one
+--! not index.redundant app.listed_like app.listed_other
+
+-- Expressions.
+create table app.names (first text, last text, at timestamptz);
+create index names_lower on app.names (lower(first));
+create index names_lower_again on app.names (lower(first));
+create index names_upper on app.names (upper(first));
+create index names_lower_last on app.names (lower(last));
+create index names_lower_both on app.names (lower(first), lower(last));
+create index names_first on app.names (first);
+create index names_first_lower on app.names (first, lower(last));
+create index names_concat on app.names ((first || last));
+create index names_concat_turned on app.names ((last || first));
+create index names_lower_c on app.names (lower(first) collate "C");
+create index names_left_1 on app.names ("left"(first, 1));
+create index names_left_10 on app.names ("left"(first, 10));
+--! index.redundant app.names_lower app.names_lower_again app.names_first
+--! clean app.names_upper app.names_lower_last app.names_lower_both app.names_first_lower
+--! clean app.names_concat app.names_concat_turned app.names_lower_c app.names_left_1 app.names_left_10
+--! not index.redundant app.names_upper app.names_concat_turned app.names_left_1 app.names_lower_c
+
+create table app.mixed (a int, b int, c int);
+create index mixed_expression_a on app.mixed ((b + c), a);
+create index mixed_a_expression on app.mixed (a, (b + c));
+create index mixed_expression on app.mixed ((b + c));
+create index mixed_expression_turned on app.mixed ((c + b));
+create index mixed_expression_open on app.mixed ((b + c)) where a > 0;
+--! clean app.mixed_expression_a app.mixed_a_expression app.mixed_expression_turned
+--! index.redundant app.mixed_expression app.mixed_expression_open
+--! not index.redundant app.mixed_expression_turned
+
+-- A unique partial index enforces what no other does.
+create table app.once (a int, done boolean);
+create unique index once_open on app.once (a) where not done;
+create index once_all on app.once (a);
+create unique index once_done on app.once (a) where done;
+create index once_open_plain on app.once (a) where not done;
+--! clean app.once_open app.once_done app.once_all
+--! index.redundant app.once_open_plain
+--! not index.redundant app.once_open app.once_done
