@@ -43,8 +43,10 @@ export function concurrentBuilds(): Program<IndexBuild[]> {
     `select pg_catalog.jsonb_build_object('pid', p.pid, 'role', a.usename, 'visible', p.command is not null,
          'backend_start', a.backend_start, 'query_start', a.query_start, 'table_oid', p.relid::int8,
          'schema', n.nspname, 'table', t.relname, 'index', c.relname,
-         'quoted_table', coalesce(pg_catalog.format('%I.%I', n.nspname, t.relname), p.relid::text),
-         'quoted_index', case when c.oid is not null then pg_catalog.format('%I.%I', n.nspname, c.relname) end,
+         -- Not by format(): the table of a build that may not be seen has no name.
+         'quoted_table', coalesce(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.relname),
+           p.relid::text),
+         'quoted_index', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
          'command', p.command, 'phase', p.phase,
          'counters', pg_catalog.jsonb_build_object('phase', p.phase, 'index_oid', p.index_relid::int8,
            'lockers_total', p.lockers_total, 'lockers_done', p.lockers_done,

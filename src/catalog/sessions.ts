@@ -223,6 +223,11 @@ export function duration(seconds: number): string {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }
 
+/** "1 session", "2 sessions". */
+export function sessionCount(count: number): string {
+  return count === 1 ? '1 session' : `${count} sessions`;
+}
+
 /** "process 4711 of role app (application psql)"; the role as it is, for reading. */
 export function processName({
   pid,

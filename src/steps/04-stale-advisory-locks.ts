@@ -13,6 +13,7 @@ import {
   isOurs,
   processName,
   refreshActivity,
+  sessionCount,
   sessionDetail,
   sessionsByPid,
   unexaminedSessions,
@@ -82,7 +83,9 @@ function staleFinding(stale: StaleLock, waiting: Map<number, Session>): Finding 
       ? `prepared transaction ${prepared?.quoted_gid ?? ''}`
       : `${session ? processName(session) : ''}, ${reasonText[reason]}`;
   const blocked =
-    lock.waiters.length === 0 ? 'Nobody waits for it' : `It keeps ${lock.waiters.length} sessions waiting`;
+    lock.waiters.length === 0
+      ? 'Nobody waits for it'
+      : `It keeps ${sessionCount(lock.waiters.length)} waiting`;
   return {
     kind: staleLockKind,
     severity: reason === 'busy_and_blocking' ? 'info' : 'warning',
@@ -252,7 +255,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `${found.length} stale advisory locks found, ${actions.length} sessions to be ended`,
+                message: `${found.length} stale advisory locks found, ${sessionCount(actions.length)} to be ended`,
               },
             ],
       actions,

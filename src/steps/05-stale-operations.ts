@@ -15,6 +15,7 @@ import {
   lockWaits,
   processName,
   refreshActivity,
+  sessionCount,
   sessionDetail,
   sessionsByPid,
   unexaminedSessions,
@@ -163,7 +164,7 @@ function waitText(blockers: readonly JsonObject[], victims: number): string {
       ? `process ${pid}`
       : `prepared transaction ${typeof gid === 'string' ? gid : 'of another database'}`,
   );
-  return `${names.length > 0 ? ` It waits for ${names.join(', ')}.` : ''}${victims > 0 ? ` It keeps ${victims} sessions waiting.` : ''}`;
+  return `${names.length > 0 ? ` It waits for ${names.join(', ')}.` : ''}${victims > 0 ? ` It keeps ${sessionCount(victims)} waiting.` : ''}`;
 }
 
 function sessionFinding(session: Session, reason: Reason, waits: Waits): Finding {

@@ -21,8 +21,8 @@ export async function openSession(
 ): Promise<TestSession> {
   const client = await database.client();
   await client.query(`set application_name = ${pg.escapeLiteral(application)}`);
-  for (const statement of statements) await client.query(statement);
   const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
+  for (const statement of statements) await client.query(statement);
   return { client, pid: rows[0]!.pid };
 }
 
