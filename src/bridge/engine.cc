@@ -8,6 +8,8 @@
 #include "text.h"
 #include "watcher.h"
 
+#include <signal.h>
+
 namespace maint_v8 {
 
 namespace {
@@ -47,7 +49,17 @@ void on_out_of_memory(const char *location, const v8::OOMDetails &) { give_up(lo
 void on_out_of_memory(const char *location, bool) { give_up(location, "out of memory"); }
 #endif
 
+// Some limits of V8, such as that on an array's length in a few builtins, end in a trap instruction without asking the
+// handlers above. A crash of one backend would restart all: here, too, only the session ends. The trap comes from V8's
+// code on this thread, never in the middle of the server's.
+void on_trap(int signal_number) {
+  if (engine().depth > 0) give_up(nullptr, "a limit was exceeded");
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
 void start_platform() {
+  signal(SIGTRAP, on_trap);
   // No thread of V8 must ever run in a backend: a signal would be handled on it, far from the server's state.
   // WebAssembly is off since its memory knows no limit.
   const char flags[] = "--single-threaded --no-expose-wasm --no-harmony-sharedarraybuffer";

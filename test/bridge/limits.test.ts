@@ -1,6 +1,6 @@
 import test from 'ava';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openDatabase, openSession, refusalOf, type Session } from './language.ts';
+import { openDatabase, openSession, refusalOf, Session } from './language.ts';
 
 /** Loops that never end: in JavaScript alone, in what V8 does for it, and around statements. */
 const endless: [name: string, body: string][] = [
@@ -190,6 +190,28 @@ test('a runaway allocation is an error, and the session goes on', async (t) => {
   });
   const other = await database.client();
   await other.query('select 1');
+});
+
+test('a limit inside of V8 ends the session at worst, never the server', async (t) => {
+  const { database, session } = await openDatabase(t);
+  const started = await session.value('select pg_postmaster_start_time()::text');
+  const bodies = [
+    'return "x".repeat(2 ** 28).split("").length',
+    'return "x".repeat(2 ** 29 - 25).concat("€").length + (2n ** 1000000n).toString().length',
+  ];
+  for (const body of bodies) {
+    const victim = new Session(await database.client());
+    const call = await session.make(body);
+    await t.notThrowsAsync(
+      victim.client.query(call).catch((error: unknown) => {
+        const { code } = error as { code?: string };
+        if (code !== '53200' && code !== 'XX000') throw error;
+      }),
+      body,
+    );
+    // A crash of one backend would have cut this session.
+    t.is(await session.value('select pg_postmaster_start_time()::text'), started, body);
+  }
 });
 
 test('garbage is no runaway allocation', async (t) => {
