@@ -11,15 +11,7 @@ declare
   canonical constant text := maint.bypass_feature(feature);
   entry maint.feature_bypass;
 begin
-  if coalesce(pg_catalog.btrim(reason), '') = '' then
-    raise exception 'a bypass needs a reason' using errcode = 'invalid_parameter_value',
-      hint = 'Say why, for whoever finds it later: maint.bypass(''index_health'', ''migration tonight'', now() + ''8 h'').';
-  end if;
-  if until is null or until <= pg_catalog.clock_timestamp() then
-    raise exception 'a bypass needs a time in the future, not %', coalesce(until::text, 'null')
-      using errcode = 'invalid_parameter_value',
-      hint = 'For instance now() + interval ''8 hours''; ''infinity'' makes it permanent.';
-  end if;
+  perform maint.require_reason_and_time('bypass', 'maint.bypass(''index_health'', ''migration tonight'', now() + ''8 h'')', reason, until);
   insert into maint.feature_bypass as b (feature, reason, until)
   values (canonical, bypass.reason, bypass.until)
   on conflict on constraint feature_bypass_pkey do update set

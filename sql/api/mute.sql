@@ -18,15 +18,7 @@ begin
       using errcode = 'invalid_parameter_value',
       hint = 'The numbers are in maint.findings.finding_id.';
   end if;
-  if coalesce(pg_catalog.btrim(reason), '') = '' then
-    raise exception 'a mute needs a reason' using errcode = 'invalid_parameter_value',
-      hint = 'Say why, for whoever wonders later: maint.mute(12, ''kept for the yearly report'', ''infinity'').';
-  end if;
-  if until is null or until <= pg_catalog.clock_timestamp() then
-    raise exception 'a mute needs a time in the future, not %', coalesce(until::text, 'null')
-      using errcode = 'invalid_parameter_value',
-      hint = 'For instance now() + interval ''30 days''; ''infinity'' makes it permanent.';
-  end if;
+  perform maint.require_reason_and_time('mute', 'maint.mute(12, ''kept for the yearly report'', ''infinity'')', reason, until);
   insert into maint.finding_mute as m (finding_key, reason, until)
   values (key, mute.reason, mute.until)
   on conflict on constraint finding_mute_pkey do update set
