@@ -21,7 +21,9 @@ export interface StatisticsState {
  * and resets the counters that all databases share, each of which may also be reset alone, so the oldest of their
  * stamps is taken; a restored or promoted server is on another timeline.
  *
- * A physical slot that no standby ever used has no restart_lsn. A base backup is no standby.
+ * A standby replays what it receives; a base backup and an archiver of WAL do not, and say so. What a role may not
+ * see of a walsender is null, and taken for a standby. One that is away now may have left a physical slot; a slot
+ * that nobody ever used has no restart_lsn.
  */
 const stateQuery = `
   select pg_catalog.jsonb_build_object(
@@ -46,13 +48,13 @@ const stateQuery = `
       'previous', (select s.statistics from maint.index_usage_sample as s order by s.day desc limit 1),
       'standbys', exists (
           select from pg_catalog.pg_stat_replication as r
-          where r.state is distinct from 'backup'
+          where (r.replay_lsn is not null or r.state is null)
             and not exists (
               select from pg_catalog.pg_replication_slots as l
               where l.active_pid = r.pid and l.slot_type = 'logical'))
         or exists (
           select from pg_catalog.pg_replication_slots as l
-          where l.slot_type = 'physical' and l.restart_lsn is not null),
+          where l.slot_type = 'physical' and not l.active and l.restart_lsn is not null),
       'may_read_pg_statistic', pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')
     ) as row
   from pg_catalog.pg_database as d

@@ -61,6 +61,7 @@ function candidatesQuery(mayReadStatistics: boolean): string {
     where x.indisvalid and x.indisready and x.indislive
       and not x.indisunique and not x.indisexclusion
       and not c.relispartition
+      and (c.relkind = 'i' or exists (select from pg_catalog.pg_inherits as i where i.inhparent = c.oid))
       and ${usersIndex}
       and u.scans - coalesce((
         select d.scans_before from maint.index_usage_day as d
