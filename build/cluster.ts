@@ -39,6 +39,8 @@ export interface ClusterOptions {
   settings?: Record<string, string>;
   /** Ends with this process, however that ends; its data is removed. */
   ephemeral?: boolean;
+  /** Another PostgreSQL than this machine's newest. It gets no maint_v8: binaries alone have no headers to build it. */
+  postgres?: PostgresInstall;
 }
 
 export interface Cluster {
@@ -59,7 +61,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (ephemeral) await removeLeftovers(account);
   else if (options.directory === undefined) throw new Error('a cluster that stays needs a directory');
   const layout = layoutOf(resolve(options.directory ?? newEphemeralDirectory(account)));
-  const postgres = await findPostgres({ headers: false });
+  const postgres = options.postgres ?? (await findPostgres({ headers: false }));
   if (postgres === null) throw new Error('no PostgreSQL on this machine: run "npm run build" to set it up');
   requireReachable(layout, account);
   const madeDirectory = mkdirSync(layout.directory, { recursive: true, mode: 0o755 }) !== undefined;
@@ -72,7 +74,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         throw new Error(`the cluster in ${layout.directory} already runs, on port ${running.port}`);
       }
       await waitUntilReady(layout, () => false);
-      await placeModule(layout, postgres);
+      if (!options.postgres) await placeModule(layout, postgres);
     } else {
       await start(layout, marker, postgres, account, options);
     }
@@ -167,9 +169,9 @@ async function start(
     giveTo(account, layout.data);
     await initialize(layout, postgres, account);
   }
-  const module = await placeModule(layout, postgres);
+  const module = options.postgres ? null : await placeModule(layout, postgres);
   const port = await launchOnFreePort(layout, postgres, account, options);
-  if (fresh) await createLanguage(port, module);
+  if (fresh && module !== null) await createLanguage(port, module);
   writeMarker(layout, { ...marker, version: postgres.version, port, initialized: true });
 }
 
