@@ -21,11 +21,25 @@ function databaseError(error: unknown): unknown {
   });
 }
 
-/** The way back: PL/V8 makes an error with these fields a server error. */
+/** A SQLSTATE as the number PostgreSQL keeps it as: six bits a character, the first lowest (MAKE_SQLSTATE). */
+function packed(state: string): number {
+  return [...state].reduce(
+    (sum, character, index) => sum + ((character.charCodeAt(0) - 48) & 63) * 64 ** index,
+    0,
+  );
+}
+
+/** The way back: PL/V8 makes an error with these fields a server error; it reads `code`, maint_v8 `sqlerrcode`. */
 export function serverError(error: unknown): unknown {
   if (!(error instanceof FailureError)) return error;
   const { sqlstate, message, detail, hint, context } = error.failure;
-  return Object.assign(new Error(message), { sqlerrcode: sqlstate, detail, hint, context });
+  return Object.assign(new Error(message), {
+    sqlerrcode: sqlstate,
+    code: packed(sqlstate),
+    detail,
+    hint,
+    context,
+  });
 }
 
 export const plv8Host: SyncHost = {
