@@ -66,9 +66,7 @@ export function concurrentBuilds(): Program<IndexBuild[]> {
 }
 
 export interface BuildSample {
-  /** False where this run is the first to see the build. */
-  seen_before: boolean;
-  /** Since when its counters are what they are now; 0 where one has moved since the last run. */
+  /** How long its counters have been what they are now; 0 where one has moved, or no run has seen it before. */
   unchanged_seconds: number;
 }
 
@@ -80,7 +78,6 @@ export function sampleBuilds(now: string, builds: readonly IndexBuild[]): Progra
   return query<BuildSample>(
     `with build as (
        select b.position, b.build_pid, b.visible, b.backend_start, b.query_start, b.table_oid, b.command, b.counters,
-         s.pid is not null as seen_before,
          case when s.counters = b.counters then s.unchanged_since else $1::timestamptz end as unchanged_since
        from rows from (pg_catalog.jsonb_to_recordset($2::jsonb)
          as (pid int, visible boolean, backend_start timestamptz, query_start timestamptz, table_oid oid, command text,
@@ -106,7 +103,7 @@ export function sampleBuilds(now: string, builds: readonly IndexBuild[]): Progra
          (excluded.backend_start, excluded.query_start, excluded.table_oid, excluded.command, excluded.counters,
           excluded.unchanged_since)
      )
-     select pg_catalog.jsonb_build_object('seen_before', b.seen_before,
+     select pg_catalog.jsonb_build_object(
          'unchanged_seconds', pg_catalog.round(extract(epoch from $1::timestamptz - b.unchanged_since), 3)) as row
      from build as b
      order by b.position`,

@@ -61,9 +61,9 @@ function* lookAtBuilds(now: string, hangingAfter: number): Program<Looked> {
   const builds = yield* concurrentBuilds();
   const samples = yield* sampleBuilds(now, builds);
   const still = builds.flatMap((build, position): HangingBuild[] => {
-    const sample = samples[position];
-    if (!build.visible || !sample?.seen_before || sample.unchanged_seconds <= 0) return [];
-    return sample.unchanged_seconds >= hangingAfter ? [{ build, unchanged: sample.unchanged_seconds }] : [];
+    // Nothing stands still that was seen only once, whatever the threshold.
+    const unchanged = samples[position]?.unchanged_seconds ?? 0;
+    return build.visible && unchanged > 0 && unchanged >= hangingAfter ? [{ build, unchanged }] : [];
   });
   const waits = still.length === 0 ? [] : yield* lockWaits(now);
   const waitOf = new Map(waits.map((wait) => [wait.pid, wait]));
