@@ -1,0 +1,194 @@
+/**
+ * Every step on a growing catalog: the cost of an index must not grow with the number of indexes. And what the host takes
+ * in memory and adds in time where the catalog is large.
+ */
+import type pg from 'pg';
+import type { Bench } from './support/bench.ts';
+import { growCatalog, indexesPerTable } from './support/catalog.ts';
+import { createDatabase, requireSuccess, rolledBack, runMaintenance } from './support/database.ts';
+import type { BenchDatabase, RunResult } from './support/database.ts';
+import { memoryLimitThatSuffices, privateMemoryOf } from './support/memory.ts';
+import { aim, milliseconds, ratio, say, table } from './support/print.ts';
+import { loadReplay, queriesOf, record, replayOverConnection, resetRunNumber } from './support/replay.ts';
+import { inTurn, median, timed } from './support/statistics.ts';
+
+const sizes = [1000, 5000, 25_000] as const;
+/** Runs are repeated as often as fits into this time, at most so many times. */
+const repeatFor = 10_000;
+const mostRounds = 3;
+/** Sorting and deeper B-trees are allowed this much over a straight line from 5,000 to 25,000 indexes. */
+const mayGrow = 1.5;
+const hostMayTake = 1.5;
+
+/** Milliseconds of each step and of the whole run, by what the table calls it. */
+type Times = Map<string, number>;
+
+interface Measured {
+  indexes: number;
+  first: Times;
+  again: Times;
+  failures: string[];
+}
+
+const whole = 'the whole run';
+
+async function measureRuns(client: pg.Client, failures: string[]): Promise<Times> {
+  const all = new Map<string, number[]>();
+  const add = (name: string, ms: number): void => {
+    all.set(name, [...(all.get(name) ?? []), ms]);
+  };
+  const started = performance.now();
+  for (let round = 0; round < mostRounds && performance.now() - started < repeatFor; round += 1) {
+    await rolledBack(client, async () => {
+      let result: RunResult | undefined;
+      const total = await timed(async () => (result = await runMaintenance(client)));
+      for (const [name, step] of Object.entries(result?.steps ?? {})) {
+        add(`${String(step.number).padStart(2)} ${name}`, step.duration_ms);
+        if (step.status !== 'success') failures.push(`${name} is ${step.status}`);
+      }
+      add(whole, total);
+    });
+  }
+  return new Map([...all].map(([name, times]) => [name, median(times)]));
+}
+
+async function measureGrowth(database: BenchDatabase): Promise<Measured[]> {
+  const client = await database.connect();
+  const measured: Measured[] = [];
+  let tables = 0;
+  for (const indexes of sizes) {
+    await growCatalog(client, tables, indexes / indexesPerTable);
+    tables = indexes / indexesPerTable;
+    // In a session of its own, without what the server caches about the objects that were just made.
+    const session = await database.connect();
+    const failures: string[] = [];
+    const first = await measureRuns(session, failures);
+    await runMaintenance(session);
+    const again = await measureRuns(session, failures);
+    measured.push({ indexes, first, again, failures: [...new Set(failures)] });
+    await session.end();
+  }
+  return measured;
+}
+
+/** How much more an index costs at the largest size than at the one before; null where the times are too short to tell. */
+function growthOf(perIndex: readonly number[]): number | null {
+  const [, middle = 0, large = 0] = perIndex;
+  // Below twenty milliseconds in all, the clock and chance say more than the step.
+  return large * sizes[2] < 20 ? null : large / Math.max(middle, 1 / sizes[1]);
+}
+
+function printGrowth(measured: readonly Measured[]): void {
+  const aims: (() => void)[] = [];
+  for (const [when, title] of [
+    ['first', 'the first run'],
+    ['again', 'a run that finds what the last one found'],
+  ] as const) {
+    say(`${title}: seconds per 1,000 indexes`);
+    const names = [...(measured[0]?.[when].keys() ?? [])].sort();
+    table(
+      ['', ...measured.map(({ indexes }) => `at ${indexes.toLocaleString('en')}`), '25,000 : 5,000'],
+      names.map((name) => {
+        const perIndex = measured.map((each) => (each[when].get(name) ?? 0) / each.indexes);
+        const growth = growthOf(perIndex);
+        if (growth !== null && (growth > mayGrow || name === whole)) {
+          aims.push(() => {
+            aim(`${title}, ${name.trim()}: linear within ${mayGrow}`, growth <= mayGrow);
+          });
+        }
+        return [name, ...perIndex.map((ms) => ms.toFixed(4)), growth === null ? '' : ratio(growth)];
+      }),
+    );
+    say();
+  }
+  for (const print of aims) print();
+  for (const { indexes, failures } of measured) {
+    for (const failure of failures) aim(`at ${indexes.toLocaleString('en')} indexes ${failure}`, false);
+  }
+}
+
+async function measureHost(database: BenchDatabase): Promise<void> {
+  const client = await database.connect();
+  const recording = await record(client, null);
+  await loadReplay(client, recording);
+  const onReset = async (work: () => Promise<unknown>): Promise<number> => {
+    await resetRunNumber(client, recording);
+    return await rolledBack(client, () => timed(work));
+  };
+  let locks = 0;
+  const times = await inTurn(1, {
+    run: () =>
+      onReset(async () => {
+        requireSuccess(await runMaintenance(client));
+      }),
+    server: () => onReset(() => client.query('select pg_temp.replay()')),
+    connection: () => onReset(() => replayOverConnection(client, recording)),
+  });
+  await rolledBack(client, async () => {
+    await runMaintenance(client);
+    const { rows } = await client.query<{ locks: number }>(
+      'select count(*)::int as locks from pg_locks where pid = pg_backend_pid() and not fastpath',
+    );
+    locks = rows[0]?.locks ?? 0;
+  });
+  say(`\nat ${sizes[2].toLocaleString('en')} indexes, ${queriesOf(recording).length} queries:`);
+  const run = median(times.run);
+  const plain = { 'over a connection': times.connection, 'by PL/pgSQL in the server': times.server };
+  table(
+    ['', 'maint.run', 'plain queries', 'ratio'],
+    Object.entries(plain).map(([how, ms]) => [
+      how,
+      milliseconds(run),
+      milliseconds(median(ms)),
+      ratio(run / median(ms)),
+    ]),
+  );
+  const slowest = [...queriesOf(recording)].sort((a, b) => b.ms - a.ms).slice(0, 5);
+  say('\nthe slowest of them');
+  table(
+    ['', 'time'],
+    slowest.map(({ step, ms, text }) => [
+      `${step < 0 ? 'run' : `step ${step}`}: ${text.replace(/\s+/g, ' ').trim().slice(0, 80)}`,
+      milliseconds(ms),
+    ]),
+  );
+  say();
+  for (const [how, ms] of Object.entries(plain)) {
+    aim(`the run takes at most ${hostMayTake} times its queries ${how}`, run / median(ms) <= hostMayTake);
+  }
+  say(`locks held at the end of the run: ${locks}`);
+}
+
+async function measureMemory(database: BenchDatabase): Promise<void> {
+  const client = await database.connect();
+  const grown = await privateMemoryOf(client, () =>
+    rolledBack(client, async () => requireSuccess(await runMaintenance(client))),
+  );
+  say(
+    `private memory of a session during its first run: ${grown.before} MB before, ${grown.peak} MB at most`,
+  );
+  const { limit, suffices } = await memoryLimitThatSuffices(database);
+  aim(
+    `maint_v8.memory_limit is ${limit} MB; the run succeeds with ${suffices ?? 'no tried value of'} MB`,
+    (suffices ?? Infinity) <= limit,
+  );
+}
+
+export const catalog: Bench = {
+  name: 'catalog',
+  title: `all steps on up to ${(sizes[2] / indexesPerTable).toLocaleString('en')} tables with ${sizes[2].toLocaleString('en')} indexes`,
+  async measure(server) {
+    const database = await createDatabase(server, 'bench_catalog');
+    const client = await database.connect();
+    // amcheck takes what its budget gives it, however many indexes there are: it would hide all the rest. Its list of
+    // indexes is asked for all the same.
+    await client.query(`select maint.configure('features.integrity_check.btree_time_budget', '0')`);
+    const measured = await measureGrowth(database);
+    printGrowth(measured);
+    // What did not come to its end has no queries to compare with.
+    if (measured.some(({ failures }) => failures.length > 0)) return;
+    await measureHost(database);
+    await measureMemory(database);
+    await database.drop();
+  },
+};
