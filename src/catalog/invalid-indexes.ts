@@ -8,6 +8,7 @@
 import { attempt, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import type { Finding } from '../steps/step.ts';
+import { refreshActivity } from './sessions.ts';
 
 export interface InvalidIndex {
   oid: number;
@@ -138,6 +139,7 @@ const detailQuery = `
 
 /** Oid -> pid of the tables and indexes somebody works on. */
 export function* workInProgress(): Program<Map<number, number | null>> {
+  yield* refreshActivity();
   const rows = yield* query<{ oid: number; pid: number | null }>(workInProgressQuery);
   return new Map(rows.map(({ oid, pid }) => [oid, pid]));
 }
