@@ -92,6 +92,11 @@ export interface Alert {
 /** What each kind of action acts on. Names are raw; with them go what the worker probes again before it acts. */
 export interface ActionTargets {
   drop_index: { schema: string; table: string; index: string; oid: number };
+  /** `statement` creates the index `index` on the table, concurrently; the server has quoted its names. */
+  create_index: { schema: string; table: string; oid: number; index: string; statement: string };
+  reindex_index: { schema: string; table: string; index: string; oid: number };
+  /** `oid` is the table's. */
+  analyze_table: { schema: string; table: string; oid: number };
   terminate_backend: { pid: number; backend_start: string };
 }
 
@@ -110,7 +115,11 @@ export type Action = { [Kind in keyof ActionTargets]: ActionOf<Kind> }[keyof Act
 export function actionKey(action: Action): string {
   switch (action.kind) {
     case 'drop_index':
+    case 'create_index':
+    case 'reindex_index':
       return JSON.stringify([action.kind, action.target.schema, action.target.index]);
+    case 'analyze_table':
+      return JSON.stringify([action.kind, action.target.schema, action.target.table]);
     case 'terminate_backend':
       return JSON.stringify([action.kind, action.target.pid, action.target.backend_start]);
   }

@@ -1,0 +1,66 @@
+/** What a kind of action has to know how to do. The order in which it is asked stands in src/worker/execute.ts. */
+import type pg from 'pg';
+import type { ActionTargets, Json, JsonObject } from '../../steps/step.ts';
+
+export type Kind = keyof ActionTargets;
+
+/** A row of maint.action, claimed. */
+export interface ActionRow<Of extends Kind = Kind> {
+  action_id: number;
+  kind: Of;
+  target: ActionTargets[Of];
+  step_number: number;
+  finding_id: number | null;
+  reason: string;
+  evidence: JsonObject;
+  /** Counts this attempt. */
+  attempts: number;
+}
+
+/** What is about to be done: committed to maint.action before it is, so that a crash leaves a row that says it. */
+export interface Plan {
+  ok: true;
+  /** The exact statement. It runs outside of a transaction. */
+  statement: string;
+  /** What would undo it; null where nothing can. */
+  inverse: Json;
+  sizeBefore: number | null;
+  /**
+   * The table on which nobody may hold a lock that the statement would wait for, and which old snapshots it would
+   * wait for in this database; null for a statement that waits for nobody.
+   */
+  waitsOn: { tableOid: number; writersOnly: boolean } | null;
+  /** What `verify` and `cleanUp` need to know, also in another process after a crash. */
+  intent: JsonObject;
+}
+
+/** The action is not done: `skipped` for now and for good, or `expired` since what it was for is gone. */
+export interface Refusal {
+  ok: false;
+  outcome: 'skipped' | 'expired';
+  reason: string;
+}
+
+export interface Verification {
+  ok: boolean;
+  sizeAfter: number | null;
+  /** What was found, in words: the outcome of the action. */
+  reason: string;
+}
+
+export interface ActionKind<Of extends Kind = Kind> {
+  kind: Of;
+  /** Probes the object again by identity and definition, and says what would be done. Outside of a transaction. */
+  prepare(client: pg.ClientBase, action: ActionRow<Of>): Promise<Plan | Refusal>;
+  /** Instead of running `plan.statement` as it is. */
+  act?(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<void>;
+  /** Whether what was planned is done, from the catalog alone: asked after the statement, and after a crash. */
+  verify(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<Verification>;
+  /** Removes what the failed or cut-off statement left behind, and nothing else. Returns what it removed. */
+  cleanUp?(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<string[]>;
+}
+
+/** Declares a kind of action. */
+export function defineAction<Of extends Kind>(definition: ActionKind<Of>): ActionKind<Of> {
+  return definition;
+}
