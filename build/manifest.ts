@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Manifest } from '../src/worker/manifest.ts';
 import { operationalPrefix, operationalSettings } from '../src/steps/operational.ts';
 import { steps } from '../src/steps/index.ts';
+import { workerPrefix, workerSettings } from '../src/steps/worker-settings.ts';
 import type { Setting } from '../src/steps/step.ts';
 import { repository } from './paths.ts';
 
@@ -63,6 +64,9 @@ export function makeManifest(version: string, dispatcherBody: string): Manifest 
     settings: [
       ...Object.entries(operationalSettings).map(([key, setting]) =>
         settingRow(`${operationalPrefix}.${key}`, null, setting),
+      ),
+      ...Object.entries(workerSettings).map(([key, setting]) =>
+        settingRow(`${workerPrefix}.${key}`, null, setting),
       ),
       ...steps.flatMap((step) =>
         Object.entries(step.config).map(([key, setting]) =>

@@ -9,6 +9,8 @@ set search_path = pg_catalog, maint, pg_temp
 as $function$
 declare
   run maint.run_log;
+  cleanup jsonb;
+  counted record;
 begin
   select * into run from maint.run_log as r where r.run_id = result.run_id;
   if not found then
@@ -16,6 +18,36 @@ begin
       using errcode = 'invalid_parameter_value',
       hint = 'maint.runs lists the runs; dry runs and skipped ones leave no row.';
   end if;
+  cleanup := coalesce((
+    select pg_catalog.jsonb_object_agg(part.key, part.value)
+    from maint.step_log as s, pg_catalog.jsonb_each(s.result -> 'cleanup') as part
+    where s.run_id = run.run_id), '{}');
+  for counted in
+    select pg_catalog.string_to_array(counts.result_key, '.') as path, done.*
+    from maint.step_log as s
+    join maint.step_definition as d using (step_number)
+    cross join pg_catalog.jsonb_each_text(d.action_counts) as counts (result_key, action_kind)
+    cross join lateral (
+      select pg_catalog.count(*) filter (where a.status = 'succeeded') as succeeded,
+        pg_catalog.count(*) filter (where a.status in ('queued', 'running')) as queued,
+        pg_catalog.count(*) filter (where a.status in ('failed', 'skipped')) as failed
+      from maint.action as a
+      where a.requested_run_id = run.run_id and a.step_number = s.step_number
+        and a.kind = counts.action_kind
+    ) as done
+    where s.run_id = run.run_id and s.status in ('success', 'partial')
+  loop
+    cleanup := pg_catalog.jsonb_set(cleanup, counted.path, pg_catalog.to_jsonb(counted.succeeded));
+    cleanup := pg_catalog.jsonb_set(cleanup,
+      counted.path[:array_length(counted.path, 1) - 1] || (counted.path[array_length(counted.path, 1)] || '_queued'),
+      pg_catalog.to_jsonb(counted.queued));
+    -- A success that the step claims for itself is one only when its actions have succeeded, too.
+    if array_length(counted.path, 1) > 1 and cleanup #> array[counted.path[1], 'success'] = 'true' then
+      cleanup := pg_catalog.jsonb_set(cleanup, array[counted.path[1], 'success'],
+        case when counted.failed > 0 then 'false' when counted.queued > 0 then 'null' else 'true' end::jsonb);
+    end if;
+  end loop;
+
   return pg_catalog.jsonb_build_object(
       'run_id', run.run_id,
       'timestamp', run.started_at,
@@ -28,25 +60,7 @@ begin
       from maint.step_log as s, pg_catalog.jsonb_each(s.result) as part
       where s.run_id = run.run_id and part.key <> 'cleanup'), '{}')
     || pg_catalog.jsonb_build_object(
-      'cleanup', coalesce((
-        select pg_catalog.jsonb_object_agg(part.key, part.value)
-        from maint.step_log as s, pg_catalog.jsonb_each(s.result -> 'cleanup') as part
-        where s.run_id = run.run_id), '{}')
-        || coalesce((
-        select pg_catalog.jsonb_object_agg(counted.key, counted.value)
-        from maint.step_log as s
-        join maint.step_definition as d using (step_number)
-        cross join pg_catalog.jsonb_each_text(d.action_counts) as counts (result_key, action_kind)
-        cross join lateral (
-          select pg_catalog.count(*) filter (where a.status = 'succeeded') as done,
-            pg_catalog.count(*) filter (where a.status in ('queued', 'running')) as queued
-          from maint.action as a
-          where a.requested_run_id = run.run_id and a.step_number = s.step_number
-            and a.kind = counts.action_kind
-        ) as done
-        cross join lateral (values
-          (counts.result_key, done.done), (counts.result_key || '_queued', done.queued)) as counted (key, value)
-        where s.run_id = run.run_id and s.status in ('success', 'partial')), '{}'),
+      'cleanup', cleanup,
       'steps', coalesce((
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.jsonb_build_object(
           'number', s.step_number, 'status', s.status, 'reason', s.reason,

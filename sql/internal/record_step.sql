@@ -10,6 +10,7 @@ as $function$
 declare
   run_started constant timestamptz := (
     select r.started_at from maint.run_log as r where r.run_id = record_step.run_id);
+  new_actions bigint[];
 begin
   insert into maint.step_log (run_id, step_number, name, status, reason, started_at, duration_ms, error, result)
   select record_step.run_id, d.step_number, d.name, record ->> 'status', record ->> 'reason',
@@ -46,15 +47,23 @@ begin
   select record_step.run_id, record_step.step_number, a.severity, a.message, coalesce(a.detail, '{}'), run_started
   from pg_catalog.jsonb_to_recordset(record -> 'alerts') as a (severity text, message text, detail jsonb);
 
-  insert into maint.action (action_key, run_id, requested_run_id, step_number, finding_id, kind, target, reason,
-    evidence, queued_at)
-  select a.key, record_step.run_id, record_step.run_id, record_step.step_number, f.finding_id, a.kind, a.target,
-    a.reason, a.evidence, run_started
-  from pg_catalog.jsonb_to_recordset(record -> 'actions') as a (key text, finding_key text, kind text, target jsonb,
-    reason text, evidence jsonb)
-  join maint.finding as f on f.finding_key = a.finding_key and f.resolved_at is null
-  on conflict (action_key) where status in ('queued', 'running') do update set
-    requested_run_id = excluded.requested_run_id;
+  with wanted as (
+    insert into maint.action (action_key, run_id, requested_run_id, step_number, finding_id, kind, target, reason,
+      evidence, queued_at)
+    select a.key, record_step.run_id, record_step.run_id, record_step.step_number, f.finding_id, a.kind, a.target,
+      a.reason, a.evidence, run_started
+    from pg_catalog.jsonb_to_recordset(record -> 'actions') as a (key text, finding_key text, kind text, target jsonb,
+      reason text, evidence jsonb)
+    join maint.finding as f on f.finding_key = a.finding_key and f.resolved_at is null
+    on conflict (action_key) where status in ('queued', 'running') do update set
+      requested_run_id = excluded.requested_run_id
+    returning action_id, run_id
+  )
+  -- An action that was there before has its job already.
+  select pg_catalog.array_agg(w.action_id order by w.action_id) into new_actions
+  from wanted as w where w.run_id = record_step.run_id;
+  perform maint.enqueue_action(n.action_id)
+  from pg_catalog.unnest(new_actions) as n (action_id);
 
   return 'null';
 end

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { isWorthRetrying, sqlstate } from '../core/sqlstate.ts';
 import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
+import { ensureQueues } from './boss.ts';
 import { chooseEngine } from './engine.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 import {
@@ -60,7 +61,10 @@ export async function install(url: string | undefined, options: InstallOptions =
     await requireServer(client);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await inTransaction(client, () => installInto(client, manifest, options.engine));
+        const report = await inTransaction(client, () => installInto(client, manifest, options.engine));
+        // Not in that transaction: pg-boss has its own. Without queues all works but nothing is done yet.
+        await ensureQueues(client);
+        return report;
       } catch (error) {
         const code = sqlstateOf(error);
         if (code === sqlstate.lockNotAvailable)

@@ -1,6 +1,7 @@
 /** Takes pg-maint out of a database again. */
 import type pg from 'pg';
 import { sqlstate } from '../core/sqlstate.ts';
+import { bossSchema, queues } from './boss.ts';
 import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 import { actAs, ownerOfSchema, requirePrimary } from './preflight.ts';
@@ -13,7 +14,7 @@ export interface UninstallReport {
 }
 
 /**
- * Drops schema maint with all it holds; roles and extensions stay. Objects elsewhere that depend on it are named and
+ * Drops schema maint with all it holds, and the queues; roles and extensions stay. Objects elsewhere that depend on it are named and
  * stop it, unless `force` has them dropped as well. All or nothing. Throws CouldNotRun.
  */
 export async function uninstall(
@@ -52,8 +53,33 @@ async function uninstallFrom(client: pg.Client, force: boolean): Promise<Uninsta
       'drop them first, or have them dropped with --force',
     );
   }
+  await dropQueues(client);
   await client.query('drop schema maint cascade');
   return { outcome: 'uninstalled', database, droppedDependents: dependents };
+}
+
+/** Where install made the schema of pg-boss and nobody else has a queue in it, it goes; else our queues' jobs do. */
+async function dropQueues(client: pg.Client): Promise<void> {
+  const { there, ours } = await queryRow<{ there: boolean; ours: boolean }>(
+    client,
+    `select pg_catalog.to_regclass('pgboss.queue') is not null and pg_catalog.to_regclass('pgboss.job') is not null
+         as there,
+       (select made_queues from maint.installation) as ours`,
+  );
+  if (!there) return;
+  const names = Object.keys(queues);
+  const { others } = await queryRow<{ others: boolean }>(
+    client,
+    `select exists (
+         select from ${bossSchema}.queue where name <> all ($1) and name not like '\\_\\_pgboss\\_\\_%') as others`,
+    [names],
+  );
+  if (ours && !others) {
+    await client.query(`drop schema ${bossSchema} cascade`);
+    return;
+  }
+  await client.query(`delete from ${bossSchema}.job where name = any ($1)`, [names]);
+  await client.query(`delete from ${bossSchema}.queue where name = any ($1)`, [names]);
 }
 
 /** What lies outside of schema maint and would have to go with it. Tables go with their views, rules and defaults. */

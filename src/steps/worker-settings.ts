@@ -1,0 +1,51 @@
+/** The settings of the worker; those that keep it from acting stand in safeguard-settings.ts. */
+import type { Settings } from './step.ts';
+
+export const workerPrefix = 'operational.worker';
+
+export const workerSettings = {
+  lock_timeout: {
+    type: 'integer',
+    unit: 'milliseconds',
+    // A statement that waits for a lock may make others queue behind it; one that gives up is tried again.
+    default: 2000,
+    minimum: 10,
+    maximum: 60_000,
+    doc: 'How long an action waits for a lock before it gives up and is tried again later.',
+  },
+  build_lock_timeout: {
+    type: 'integer',
+    unit: 'milliseconds',
+    // The locks of a concurrent build hold up neither readers nor writers, and giving up throws its work away.
+    default: 60_000,
+    minimum: 100,
+    maximum: 3_600_000,
+    doc: 'The same inside of a concurrent build or rebuild, which waits for the transactions that use the table.',
+  },
+  wait_for_transactions: {
+    type: 'integer',
+    unit: 'seconds',
+    // Longer keeps a place in the worker occupied; shorter only costs another try.
+    default: 30,
+    minimum: 0,
+    maximum: 3600,
+    doc: 'How long an action waits at a time for transactions that a concurrent statement would have to wait for.',
+  },
+  patience: {
+    type: 'integer',
+    unit: 'seconds',
+    // A finding that is still there is queued again by the next run.
+    default: 21_600,
+    minimum: 1,
+    maximum: 604_800,
+    doc: 'How long after it was queued an action that others hold up is tried before it is skipped.',
+  },
+  attempts: {
+    type: 'integer',
+    // A dead lock or a killed server is over at the next try; what fails three times fails for a reason.
+    default: 3,
+    minimum: 1,
+    maximum: 20,
+    doc: 'How often an action is begun before it has failed.',
+  },
+} as const satisfies Settings;
