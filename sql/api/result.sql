@@ -10,7 +10,7 @@ as $function$
 declare
   run maint.run_log;
   cleanup jsonb;
-  counted record;
+  tally record;
 begin
   select * into run from maint.run_log as r where r.run_id = result.run_id;
   if not found then
@@ -22,7 +22,7 @@ begin
     select pg_catalog.jsonb_object_agg(part.key, part.value)
     from maint.step_log as s, pg_catalog.jsonb_each(s.result -> 'cleanup') as part
     where s.run_id = run.run_id), '{}');
-  for counted in
+  for tally in
     select pg_catalog.string_to_array(counts.result_key, '.') as path, done.*
     from maint.step_log as s
     join maint.step_definition as d using (step_number)
@@ -37,14 +37,14 @@ begin
     ) as done
     where s.run_id = run.run_id and s.status in ('success', 'partial')
   loop
-    cleanup := pg_catalog.jsonb_set(cleanup, counted.path, pg_catalog.to_jsonb(counted.succeeded));
+    cleanup := pg_catalog.jsonb_set(cleanup, tally.path, pg_catalog.to_jsonb(tally.succeeded));
     cleanup := pg_catalog.jsonb_set(cleanup,
-      counted.path[:array_length(counted.path, 1) - 1] || (counted.path[array_length(counted.path, 1)] || '_queued'),
-      pg_catalog.to_jsonb(counted.queued));
+      (tally.path)[:array_length(tally.path, 1) - 1] || ((tally.path)[array_length(tally.path, 1)] || '_queued'),
+      pg_catalog.to_jsonb(tally.queued));
     -- A success that the step claims for itself is one only when its actions have succeeded, too.
-    if array_length(counted.path, 1) > 1 and cleanup #> array[counted.path[1], 'success'] = 'true' then
-      cleanup := pg_catalog.jsonb_set(cleanup, array[counted.path[1], 'success'],
-        case when counted.failed > 0 then 'false' when counted.queued > 0 then 'null' else 'true' end::jsonb);
+    if array_length(tally.path, 1) > 1 and cleanup #> array[(tally.path)[1], 'success'] = 'true' then
+      cleanup := pg_catalog.jsonb_set(cleanup, array[(tally.path)[1], 'success'],
+        case when tally.failed > 0 then 'false' when tally.queued > 0 then 'null' else 'true' end::jsonb);
     end if;
   end loop;
 
