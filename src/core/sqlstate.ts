@@ -46,6 +46,23 @@ export function isWorthRetrying(state: string): boolean {
   return passes.has(state);
 }
 
+/** Others are in the way: nothing is wrong with the statement itself. */
+const heldUp: ReadonlySet<string> = new Set([...passes, sqlstate.lockNotAvailable]);
+
+export function isHeldUp(state: string): boolean {
+  return heldUp.has(state);
+}
+
+/**
+ * Classes of errors that lie in the server's state, not in the statement: connection, rollback, resources, object in
+ * use, operator, system. All others would fail the same way again.
+ */
+const passingClasses: ReadonlySet<string> = new Set(['08', '40', '53', '55', '57', '58']);
+
+export function maySucceedLater(state: string): boolean {
+  return passingClasses.has(state.slice(0, 2));
+}
+
 /** Why something could not be examined, for the SQLSTATEs that are no defect of ours; null for all others. */
 export function unexaminedReason(state: string): UnexaminedReason | null {
   switch (state) {

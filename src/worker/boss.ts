@@ -37,16 +37,17 @@ function optionsOf(name: QueueName): Omit<Queue, 'name'> {
 
 /** A pg-boss over this connection, which nothing else may open a transaction on. Start and stop it. */
 function bossOver(client: pg.ClientBase): PgBoss {
+  let last: Promise<unknown> = Promise.resolve();
   return new PgBoss({
     schema: bossSchema,
     db: {
-      async executeSql(text, values) {
-        // As node-postgres does it: several statements without parameters give several results.
-        const result: pg.QueryResult | pg.QueryResult[] =
-          values === undefined || values.length === 0
-            ? await client.query(text)
-            : await client.query(text, values as unknown[]);
-        return result as pg.QueryResult;
+      executeSql(text, values) {
+        // One after the other: pg-boss takes its adapter for a pool.
+        const result = last.then(() =>
+          values === undefined || values.length === 0 ? client.query(text) : client.query(text, values),
+        );
+        last = result.catch(() => undefined);
+        return result;
       },
     },
     createSchema: false,

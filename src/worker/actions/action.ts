@@ -25,19 +25,29 @@ export interface Plan {
   /** What would undo it; null where nothing can. */
   inverse: Json;
   sizeBefore: number | null;
-  /**
-   * The table on which nobody may hold a lock that the statement would wait for, and which old snapshots it would
-   * wait for in this database; null for a statement that waits for nobody.
-   */
-  waitsOn: { tableOid: number; writersOnly: boolean } | null;
+  /** Whom the statement would wait for; null where it waits for nobody. */
+  waitsOn: WaitsFor | null;
+  /** Which of the settings below operational.worker is the statement's lock_timeout; `lock_timeout` where left out. */
+  lockTimeout?: 'lock_timeout' | 'build_lock_timeout';
   /** What `verify` and `cleanUp` need to know, also in another process after a crash. */
   intent: JsonObject;
 }
 
-/** The action is not done: `skipped` for now and for good, or `expired` since what it was for is gone. */
+export interface WaitsFor {
+  tableOid: number;
+  /** Those that have written to it, or all that have used it, in transactions still open. */
+  lockers: 'writers' | 'all';
+  /** Also transactions of this database that see an old state of it, whatever they use. */
+  snapshots: boolean;
+}
+
+/**
+ * The action is not done: `later` when somebody is in the way, `skipped` for good, or `expired` since what it was for
+ * is gone.
+ */
 export interface Refusal {
   ok: false;
-  outcome: 'skipped' | 'expired';
+  outcome: 'later' | 'skipped' | 'expired';
   reason: string;
 }
 

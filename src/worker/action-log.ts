@@ -1,0 +1,144 @@
+/** The rows of maint.action as the worker moves them on. Each change is one statement, committed by itself. */
+import type pg from 'pg';
+import { FailureError, failureOf } from '../core/program.ts';
+import { sqlstateOf } from './errors.ts';
+import type { ActionRow, Plan, Verification } from './actions/action.ts';
+import { lockClass, queryRow } from './connection.ts';
+
+/** Above the locks of a run, an installation and the like. */
+const actionLocks = 1000;
+
+/** The second key of an action's lock. */
+function lockKey(actionId: number): number {
+  return actionLocks + (actionId % 2_000_000_000);
+}
+
+/**
+ * Held by the session that runs an action's statement, not by the worker: it ends with the statement, also when the
+ * worker was killed and its session goes on.
+ */
+export async function tryActionLock(client: pg.ClientBase, actionId: number): Promise<boolean> {
+  const { locked } = await queryRow<{ locked: boolean }>(
+    client,
+    'select pg_catalog.pg_try_advisory_lock($1, $2) as locked',
+    [lockClass, lockKey(actionId)],
+  );
+  return locked;
+}
+
+export async function releaseActionLock(client: pg.ClientBase, actionId: number): Promise<void> {
+  await client.query('select pg_catalog.pg_advisory_unlock($1, $2)', [lockClass, lockKey(actionId)]);
+}
+
+/** A claimed action: its row, and how long it has been waited for. */
+export interface Claimed {
+  action: ActionRow;
+  waitedSeconds: number;
+}
+
+const rowOfAction = `pg_catalog.jsonb_build_object('action_id', a.action_id, 'kind', a.kind, 'target', a.target,
+    'step_number', a.step_number, 'finding_id', a.finding_id, 'reason', a.reason, 'evidence', a.evidence,
+    'attempts', a.attempts) as action,
+  extract(epoch from pg_catalog.clock_timestamp() - a.queued_at)::float8 as "waitedSeconds"`;
+
+/** Takes the action; null when it is not queued any more. Under its lock. */
+export async function claim(
+  client: pg.ClientBase,
+  actionId: number,
+  workerId: string,
+): Promise<Claimed | null> {
+  const { rows } = await client.query<Claimed>(
+    `update maint.action as a set status = 'running', attempts = a.attempts + 1, worker_id = $2,
+       started_at = pg_catalog.clock_timestamp(), statement = null, inverse = null, intent = null, not_before = null,
+       outcome = null, error = null
+     where a.action_id = $1 and a.status = 'queued'
+     returning ${rowOfAction}`,
+    [actionId, workerId],
+  );
+  return rows[0] ?? null;
+}
+
+/** What is about to be done, before it is. */
+export async function recordIntent(client: pg.ClientBase, action: ActionRow, plan: Plan): Promise<void> {
+  await client.query(
+    `update maint.action set statement = $2, inverse = $3::jsonb, size_before = $4, intent = $5::jsonb
+     where action_id = $1`,
+    [
+      action.action_id,
+      plan.statement,
+      plan.inverse === null ? null : JSON.stringify(plan.inverse),
+      plan.sizeBefore,
+      JSON.stringify(plan.intent),
+    ],
+  );
+}
+
+export interface Unfinished extends Claimed {
+  /** Null when the statement had not begun. */
+  plan: Plan | null;
+}
+
+/** A running action as it was left. Null when it is not running any more. */
+export async function unfinished(client: pg.ClientBase, actionId: number): Promise<Unfinished | null> {
+  const { rows } = await client.query<
+    Claimed & {
+      statement: string | null;
+      inverse: Plan['inverse'];
+      size: number | null;
+      intent: Plan['intent'] | null;
+    }
+  >(
+    `select ${rowOfAction}, a.statement, a.inverse, a.size_before::float8 as size, a.intent
+     from maint.action as a where a.action_id = $1 and a.status = 'running'`,
+    [actionId],
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  const { action, waitedSeconds, statement, inverse, size, intent } = row;
+  const plan: Plan | null =
+    statement === null || intent === null
+      ? null
+      : { ok: true, statement, inverse, sizeBefore: size, waitsOn: null, intent };
+  return { action, waitedSeconds, plan };
+}
+
+export async function finish(
+  client: pg.ClientBase,
+  action: ActionRow,
+  status: 'succeeded' | 'failed' | 'skipped' | 'expired',
+  outcome: string,
+  more: { verification?: Verification; error?: unknown } = {},
+): Promise<void> {
+  await client.query(
+    `update maint.action set status = $2, outcome = $3, size_after = $4, error = $5::jsonb,
+       finished_at = pg_catalog.clock_timestamp()
+     where action_id = $1`,
+    [
+      action.action_id,
+      status,
+      outcome,
+      more.verification?.sizeAfter ?? null,
+      more.error === undefined ? null : JSON.stringify(failureOf(asFailure(more.error))),
+    ],
+  );
+}
+
+function asFailure(error: unknown): unknown {
+  const code = sqlstateOf(error);
+  return code === null ? error : new FailureError({ sqlstate: code, message: (error as Error).message });
+}
+
+/** Gives the action back. One that was kept from acting has not used up an attempt. */
+export async function giveBack(
+  client: pg.ClientBase,
+  action: ActionRow,
+  reason: string,
+  options: { seconds: number; keepAttempt: boolean },
+): Promise<void> {
+  await client.query(
+    `update maint.action set status = 'queued', outcome = $2, attempts = attempts - $3::int, worker_id = null,
+       not_before = pg_catalog.clock_timestamp() + $4::float8 * interval '1 s'
+     where action_id = $1`,
+    [action.action_id, reason, options.keepAttempt ? 0 : 1, options.seconds],
+  );
+}

@@ -1,0 +1,142 @@
+/** What the catalog says of one index: what the actions on indexes probe again, and what would bring it back. */
+import type pg from 'pg';
+import { runInTransaction } from '../host.ts';
+import { workInProgress } from '../../catalog/invalid-indexes.ts';
+import type { JsonObject } from '../../steps/step.ts';
+import type { Refusal } from './action.ts';
+
+export interface IndexState {
+  oid: number;
+  table_oid: number;
+  schema: string;
+  table: string;
+  index: string;
+  quoted: string;
+  kind: 'i' | 'I';
+  valid: boolean;
+  ready: boolean;
+  temporary: boolean;
+  system: boolean;
+  exclusion: boolean;
+  /** Attached to an index of the partitioned table. */
+  attached: boolean;
+  /** A constraint that needs it; quoted. */
+  constraint: string | null;
+  extension: string | null;
+  replica_identity: boolean;
+  file: number;
+  size_bytes: number;
+  definition: string;
+  inverse: JsonObject;
+}
+
+const stateQuery = `
+  select pg_catalog.jsonb_build_object(
+      'oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
+      'schema', n.nspname, 'table', t.relname, 'index', c.relname, 'quoted', q.index,
+      'kind', c.relkind, 'valid', x.indisvalid, 'ready', x.indisready and x.indislive,
+      'temporary', c.relpersistence = 't', 'system', n.nspname in ('pg_catalog', 'pg_toast'),
+      'exclusion', x.indisexclusion, 'attached', c.relispartition,
+      'constraint', (
+        select pg_catalog.quote_ident(k.conname) from pg_catalog.pg_constraint as k
+        where k.conindid = x.indexrelid order by k.oid limit 1),
+      'extension', (
+        select e.extname
+        from pg_catalog.pg_depend as d
+        join pg_catalog.pg_extension as e on e.oid = d.refobjid
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid in (c.oid, t.oid)
+          and d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e'
+        order by e.extname limit 1),
+      'replica_identity', x.indisreplident,
+      'file', c.relfilenode::int8,
+      'size_bytes', pg_catalog.pg_relation_size(c.oid),
+      'definition', pg_catalog.pg_get_indexdef(c.oid),
+      'inverse', pg_catalog.jsonb_build_object(
+        -- pg_get_indexdef leaves the tablespace out.
+        'settings', pg_catalog.jsonb_build_object('default_tablespace', coalesce(s.spcname, '')),
+        'statements', pg_catalog.to_jsonb(pg_catalog.array_remove(array[
+            pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(c.oid),
+              '^CREATE (UNIQUE )?INDEX ', 'CREATE \\1INDEX CONCURRENTLY '),
+            'COMMENT ON INDEX ' || q.index || ' IS '
+              || pg_catalog.quote_literal(pg_catalog.obj_description(c.oid, 'pg_class')),
+            case when x.indisclustered
+              then pg_catalog.format('ALTER TABLE %s CLUSTER ON %I', q.table, c.relname) end,
+            case when x.indisreplident
+              then pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', q.table, c.relname) end
+          ], null) || coalesce((
+            select pg_catalog.array_agg(pg_catalog.format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', q.index,
+              a.attnum, a.attstattarget) order by a.attnum)
+            from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attstattarget >= 0), '{}')))
+    ) as row
+  from pg_catalog.pg_index as x
+  join pg_catalog.pg_class as c on c.oid = x.indexrelid
+  join pg_catalog.pg_class as t on t.oid = x.indrelid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  left join pg_catalog.pg_tablespace as s on s.oid = c.reltablespace
+  cross join lateral (values (
+    pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format('%I.%I', n.nspname, t.relname))) as q (index, "table")`;
+
+export async function indexByOid(client: pg.ClientBase, oid: number): Promise<IndexState | null> {
+  const { rows } = await client.query<{ row: IndexState }>(`${stateQuery} where c.oid = $1::oid`, [oid]);
+  return rows[0]?.row ?? null;
+}
+
+export async function indexByName(
+  client: pg.ClientBase,
+  schema: string,
+  index: string,
+): Promise<IndexState | null> {
+  const { rows } = await client.query<{ row: IndexState }>(
+    `${stateQuery} where n.nspname = $1 and c.relname = $2`,
+    [schema, index],
+  );
+  return rows[0]?.row ?? null;
+}
+
+/** The invalid indexes of a table, for those that look for what a build has left. */
+export async function invalidIndexesOf(client: pg.ClientBase, tableOid: number): Promise<IndexState[]> {
+  const { rows } = await client.query<{ row: IndexState }>(
+    `${stateQuery} where x.indrelid = $1::oid and not x.indisvalid order by c.relname`,
+    [tableOid],
+  );
+  return rows.map(({ row }) => row);
+}
+
+/** Whether somebody builds, drops or locks the index or its table now. */
+export async function isWorkedOn(client: pg.ClientBase, index: IndexState): Promise<boolean> {
+  const working = await runInTransaction(client, workInProgress());
+  return working.has(index.oid) || working.has(index.table_oid);
+}
+
+export interface IndexTarget {
+  schema: string;
+  table: string;
+  index: string;
+  oid: number;
+}
+
+/** The index by its oid, if it has still the name and the definition that the decision was made for. */
+export async function sameIndex(
+  client: pg.ClientBase,
+  target: IndexTarget,
+  definition: unknown,
+): Promise<IndexState | Refusal> {
+  const expired = (reason: string): Refusal => ({ ok: false, outcome: 'expired', reason });
+  const found = await indexByOid(client, target.oid);
+  if (found === null) {
+    const other = await indexByName(client, target.schema, target.index);
+    return expired(other === null ? 'the index is gone' : 'another index has that name now');
+  }
+  if (found.schema !== target.schema || found.index !== target.index || found.table !== target.table)
+    return expired(`the index has another name now: ${found.quoted}`);
+  if (typeof definition === 'string' && definition !== found.definition)
+    return expired(`the index has another definition now: ${found.definition}`);
+  return found;
+}
+
+/** Drops an invalid index that a failed or cut-off build of ours has left, where nobody works on it. */
+export async function dropLeftover(client: pg.ClientBase, index: IndexState): Promise<string | null> {
+  if (index.valid || index.kind === 'I' || (await isWorkedOn(client, index))) return null;
+  await client.query(`drop index concurrently if exists ${index.quoted}`);
+  return index.quoted;
+}

@@ -1,0 +1,68 @@
+/** Builds an index anew beside itself and puts it in its place. The server carries over all that was set on it. */
+import { isBaseOf, parseLeftoverName } from '../../catalog/leftover-names.ts';
+import { defineAction } from './action.ts';
+import { dropLeftover, indexByName, invalidIndexesOf, sameIndex } from './index-state.ts';
+import { stillWanted } from './rejudge.ts';
+import type { IndexState } from './index-state.ts';
+
+function keptBecause(index: IndexState): string | null {
+  if (index.temporary || index.system) return "a temporary or system index can't be rebuilt concurrently";
+  if (index.kind === 'I') return 'the indexes of the partitions are rebuilt one by one';
+  if (index.exclusion) return "an exclusion constraint's index can't be rebuilt concurrently";
+  return null;
+}
+
+function isLeftoverOf(left: IndexState, index: string): boolean {
+  const parsed = parseLeftoverName(left.index);
+  return parsed !== null && isBaseOf(parsed.base, Buffer.byteLength(left.index), index);
+}
+
+export default defineAction({
+  kind: 'reindex_index',
+
+  async prepare(client, action) {
+    const index = await sameIndex(client, action.target, action.evidence['definition']);
+    if ('ok' in index) return index;
+    const kept = keptBecause(index);
+    if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
+    const refusal = await stillWanted(client, action);
+    if (refusal !== null) return refusal;
+    const invalid = await invalidIndexesOf(client, index.table_oid);
+    return {
+      ok: true,
+      statement: `reindex index concurrently ${index.quoted}`,
+      // The same index, built anew: there is nothing to bring back.
+      inverse: null,
+      sizeBefore: index.size_bytes,
+      waitsOn: { tableOid: index.table_oid, lockers: 'all', snapshots: true },
+      lockTimeout: 'build_lock_timeout',
+      intent: {
+        oid: index.oid,
+        table_oid: index.table_oid,
+        leftovers_before: invalid.filter((left) => left.oid !== index.oid).map(({ oid }) => oid),
+      },
+    };
+  },
+
+  // The new index has the name and another oid from the swap on.
+  async verify(client, { target }, plan) {
+    const now = await indexByName(client, target.schema, target.index);
+    if (now === null) return { ok: false, sizeAfter: null, reason: 'the index is gone' };
+    if (now.oid === plan.intent['oid'])
+      return { ok: false, sizeAfter: now.size_bytes, reason: 'the index is still the old one' };
+    return now.valid && now.ready
+      ? { ok: true, sizeAfter: now.size_bytes, reason: 'rebuilt' }
+      : { ok: false, sizeAfter: now.size_bytes, reason: `${now.quoted} is invalid` };
+  },
+
+  async cleanUp(client, { target }, plan) {
+    const before = plan.intent['leftovers_before'] as number[];
+    const removed: string[] = [];
+    for (const left of await invalidIndexesOf(client, plan.intent['table_oid'] as number)) {
+      if (before.includes(left.oid) || !isLeftoverOf(left, target.index)) continue;
+      const dropped = await dropLeftover(client, left);
+      if (dropped !== null) removed.push(dropped);
+    }
+    return removed;
+  },
+});

@@ -1,0 +1,220 @@
+/**
+ * One action from its claim to its outcome, on a connection of its own: claim → safeguards → probe again → wait for
+ * those in the way → intent → statement → verification → outcome. Each is committed before the next begins, so that
+ * whatever ends the worker leaves a row that says how far it came.
+ */
+import type pg from 'pg';
+import { isHeldUp, maySucceedLater, sqlstate } from '../core/sqlstate.ts';
+import { claim, finish, giveBack, recordIntent, releaseActionLock, tryActionLock } from './action-log.ts';
+import type { Claimed } from './action-log.ts';
+import type { Plan, Refusal } from './actions/action.ts';
+import { actionKind } from './actions/index.ts';
+import { queryRow } from './connection.ts';
+import { sqlstateOf } from './errors.ts';
+import { waitForOthers } from './hold-ups.ts';
+import { recordEvent } from './safeguards/event.ts';
+import { checkSafeguards } from './safeguards/index.ts';
+
+export interface WorkerConfig {
+  lock_timeout: number;
+  build_lock_timeout: number;
+  wait_for_transactions: number;
+  patience: number;
+  attempts: number;
+}
+
+export async function workerConfig(client: pg.ClientBase): Promise<WorkerConfig> {
+  const { config } = await queryRow<{ config: WorkerConfig }>(
+    client,
+    `select pg_catalog.jsonb_object_agg(pg_catalog.substr(s.key, pg_catalog.length('operational.worker.') + 1), s.value)
+       as config
+     from pg_catalog.jsonb_each(maint.settings_snapshot() -> 'database') as s
+     where s.key like 'operational.worker.%'`,
+  );
+  return config;
+}
+
+/** `again`: the action is queued still, and wants to be looked at after so many seconds. */
+export type Executed = { done: true } | { done: false; seconds: number };
+
+const done: Executed = { done: true };
+
+export interface ExecuteOptions {
+  actionId: number;
+  workerId: string;
+  /** Fires when the worker is stopping: a statement that was cancelled then is no failure. */
+  signal: AbortSignal;
+}
+
+/** The longer it has waited, the longer it waits: doubling in effect, without a counter. */
+function backoff(waitedSeconds: number): number {
+  return Math.min(300, Math.max(2, Math.round(waitedSeconds / 2)));
+}
+
+/** Throws only where the connection is lost: then the row stays `running`, and reconciliation takes it up. */
+export async function execute(client: pg.Client, options: ExecuteOptions): Promise<Executed> {
+  const { actionId, workerId } = options;
+  // Whoever has it records the outcome; the look later is for the case that it can't.
+  if (!(await tryActionLock(client, actionId))) return { done: false, seconds: 10 };
+  const claimed = await claim(client, actionId, workerId);
+  if (claimed === null) {
+    await releaseActionLock(client, actionId);
+    return done;
+  }
+  const executed = await perform(client, claimed, options);
+  await releaseActionLock(client, actionId);
+  return executed;
+}
+
+async function perform(client: pg.Client, claimed: Claimed, options: ExecuteOptions): Promise<Executed> {
+  const { action } = claimed;
+  const config = await workerConfig(client);
+  let plan: Plan;
+  try {
+    const verdict = await checkSafeguards(client, action);
+    if (!verdict.allowed) {
+      const { safeguard, reason, retryAfterSeconds } = verdict;
+      const said = `${safeguard}: ${reason}`;
+      if (retryAfterSeconds === null) {
+        await finish(client, action, 'skipped', said);
+        return done;
+      }
+      return await later(client, claimed, said, retryAfterSeconds);
+    }
+    const prepared = await prepare(client, claimed, config, options.signal);
+    if (!prepared.ok) return await refused(client, claimed, prepared, config);
+    plan = prepared;
+  } catch (error) {
+    return await failed(client, claimed, error, config, options.signal);
+  }
+  await recordIntent(client, action, plan);
+  await recordEvent(client, action, 'attempt');
+  return await act(client, claimed, plan, config, options.signal);
+}
+
+/** Probes, waits until nobody is in the way, and probes again where that took time. */
+async function prepare(
+  client: pg.Client,
+  { action }: Claimed,
+  config: WorkerConfig,
+  signal: AbortSignal,
+): Promise<Plan | Refusal> {
+  const kind = actionKind(action.kind);
+  const plan = await kind.prepare(client, action);
+  if (!plan.ok || plan.waitsOn === null) return plan;
+  const started = performance.now();
+  const inTheWay = await waitForOthers(client, plan.waitsOn, {
+    seconds: config.wait_for_transactions,
+    olderThanMs: config.lock_timeout,
+    signal,
+  });
+  if (inTheWay !== null) return { ok: false, outcome: 'later', reason: `held up: ${inTheWay}` };
+  return performance.now() - started < 250 ? plan : await kind.prepare(client, action);
+}
+
+async function refused(
+  client: pg.Client,
+  claimed: Claimed,
+  refusal: Refusal,
+  config: WorkerConfig,
+): Promise<Executed> {
+  const { outcome, reason } = refusal;
+  if (outcome !== 'later') {
+    await finish(client, claimed.action, outcome, reason);
+    return done;
+  }
+  return await heldUp(client, claimed, reason, config);
+}
+
+async function heldUp(
+  client: pg.Client,
+  claimed: Claimed,
+  reason: string,
+  config: WorkerConfig,
+): Promise<Executed> {
+  const { action, waitedSeconds } = claimed;
+  await recordEvent(client, action, 'lock_timeout', { reason });
+  if (waitedSeconds < config.patience) return await later(client, claimed, reason, backoff(waitedSeconds));
+  await finish(client, action, 'skipped', reason);
+  return done;
+}
+
+async function later(
+  client: pg.Client,
+  { action }: Claimed,
+  reason: string,
+  seconds: number,
+  keepAttempt = false,
+): Promise<Executed> {
+  await giveBack(client, action, reason, { seconds, keepAttempt });
+  return { done: false, seconds };
+}
+
+async function act(
+  client: pg.Client,
+  claimed: Claimed,
+  plan: Plan,
+  config: WorkerConfig,
+  signal: AbortSignal,
+): Promise<Executed> {
+  const { action } = claimed;
+  const kind = actionKind(action.kind);
+  try {
+    await client.query(`set lock_timeout = ${config[plan.lockTimeout ?? 'lock_timeout']}`);
+    if (kind.act) await kind.act(client, action, plan);
+    else await client.query(plan.statement);
+    await client.query('set lock_timeout = 0');
+    const verification = await kind.verify(client, action, plan);
+    if (verification.ok) {
+      await finish(client, action, 'succeeded', verification.reason, { verification });
+      await recordEvent(client, action, 'success');
+      return done;
+    }
+    throw new Error(`the statement ended without an error, but ${verification.reason}`);
+  } catch (error) {
+    const removed = await cleanUp(client, claimed, plan, config);
+    return await failed(client, claimed, error, config, signal, removed);
+  }
+}
+
+/** Removes what the statement left. What can't be removed now is seen by the next run, which queues its removal. */
+async function cleanUp(
+  client: pg.Client,
+  { action }: Claimed,
+  plan: Plan,
+  config: WorkerConfig,
+): Promise<string[]> {
+  try {
+    await client.query(`set lock_timeout = ${config.lock_timeout}`);
+    return (await actionKind(action.kind).cleanUp?.(client, action, plan)) ?? [];
+  } catch (error) {
+    if (sqlstateOf(error) === null) throw error;
+    return [];
+  } finally {
+    await client.query('set lock_timeout = 0').catch(() => undefined);
+  }
+}
+
+async function failed(
+  client: pg.Client,
+  claimed: Claimed,
+  error: unknown,
+  config: WorkerConfig,
+  signal: AbortSignal,
+  removed: readonly string[] = [],
+): Promise<Executed> {
+  const { action, waitedSeconds } = claimed;
+  const state = sqlstateOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const said = removed.length === 0 ? message : `${message}; removed ${removed.join(', ')}`;
+  if (state !== null && isHeldUp(state)) return await heldUp(client, claimed, said, config);
+  // Fails where the connection is lost, as it should.
+  if (state === sqlstate.queryCanceled && signal.aborted)
+    return await later(client, claimed, 'the worker stopped', 0);
+  await recordEvent(client, action, 'failure', { reason: said });
+  const again = state !== null && state !== sqlstate.queryCanceled && maySucceedLater(state);
+  if (again && action.attempts < config.attempts)
+    return await later(client, claimed, said, backoff(waitedSeconds), true);
+  await finish(client, action, 'failed', said, { error });
+  return done;
+}
