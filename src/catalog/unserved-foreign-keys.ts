@@ -216,7 +216,7 @@ const unservedQuery = `
   ) as missing on true
   where k.contype = 'f' and k.conparentid = 0
     and c.relpersistence <> 't'
-    and n.nspname not in ('pg_catalog', 'information_schema')
+    and n.nspname not in ('pg_catalog', 'information_schema', 'pgboss')
     and not exists (select from served as s where s.root = k.oid and s.relation = k.conrelid)
     and (c.relkind <> 'p' or own.holders = 0 or missing.names is not null)
   order by n.nspname, c.relname, k.conname`;
@@ -227,7 +227,7 @@ const countQuery = `
   join pg_catalog.pg_class as c on c.oid = k.conrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where k.contype = 'f' and k.conparentid = 0 and c.relpersistence <> 't'
-    and n.nspname not in ('pg_catalog', 'information_schema')
+    and n.nspname not in ('pg_catalog', 'information_schema', 'pgboss')
   order by 1`;
 
 export function unservedForeignKeys(): Program<UnservedForeignKey[]> {

@@ -18,6 +18,7 @@ import { listFindings, renderRun } from './render.ts';
 import { renderChanges, renderInstall, renderStatus, renderUninstall } from './render-report.ts';
 import type { Status } from './render-report.ts';
 import { uninstall } from './uninstall.ts';
+import { addWorkerCommand } from './worker-command.ts';
 
 /** success or skipped; a run that was partial or failed; nothing could be done, or the command line was wrong. */
 const exitCodes = { done: 0, incomplete: 1, couldNotRun: 2 } as const;
@@ -275,6 +276,9 @@ Exit codes: 0 done, or skipped with its reason; 1 the run was partial or failed;
       finish(await run(url, flags, output));
     });
   addConfigCommands(program, output);
+  addWorkerCommand(program, (text) => {
+    output.writeError(text);
+  });
   return program;
 }
 
