@@ -6,6 +6,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { steps } from '../src/steps/index.ts';
 import { operationalPrefix, operationalSettings } from '../src/steps/operational.ts';
+import { safeguardPrefix, safeguardSettings } from '../src/steps/safeguard-settings.ts';
+import { workerPrefix, workerSettings } from '../src/steps/worker-settings.ts';
 import type { Json, Setting, Step } from '../src/steps/step.ts';
 import { repository } from './paths.ts';
 
@@ -83,7 +85,17 @@ function configurationPage(): string {
   const operational = Object.entries(operationalSettings).map(([key, setting]) =>
     settingRow(`${operationalPrefix}.${key}`, setting),
   );
-  return ['# Settings', '', table(settingHead, [...operational, ...steps.flatMap(settingRows)])].join('\n');
+  const safeguards = Object.entries(safeguardSettings).map(([key, setting]) =>
+    settingRow(`${safeguardPrefix}.${key}`, setting),
+  );
+  const worker = Object.entries(workerSettings).map(([key, setting]) =>
+    settingRow(`${workerPrefix}.${key}`, setting),
+  );
+  return [
+    '# Settings',
+    '',
+    table(settingHead, [...operational, ...worker, ...safeguards, ...steps.flatMap(settingRows)]),
+  ].join('\n');
 }
 
 function stepTable(): string {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../src/worker/manifest.ts';
 import { operationalPrefix, operationalSettings } from '../src/steps/operational.ts';
+import { safeguardPrefix, safeguardSettings } from '../src/steps/safeguard-settings.ts';
 import { steps } from '../src/steps/index.ts';
 import { workerPrefix, workerSettings } from '../src/steps/worker-settings.ts';
 import type { Setting } from '../src/steps/step.ts';
@@ -67,6 +68,9 @@ export function makeManifest(version: string, dispatcherBody: string): Manifest 
       ),
       ...Object.entries(workerSettings).map(([key, setting]) =>
         settingRow(`${workerPrefix}.${key}`, null, setting),
+      ),
+      ...Object.entries(safeguardSettings).map(([key, setting]) =>
+        settingRow(`${safeguardPrefix}.${key}`, null, setting),
       ),
       ...steps.flatMap((step) =>
         Object.entries(step.config).map(([key, setting]) =>
