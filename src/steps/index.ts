@@ -11,6 +11,7 @@ import redundantIndexes from './10-redundant-indexes.ts';
 import foreignKeys from './12-foreign-keys.ts';
 import hangingBuilds from './13-hanging-builds.ts';
 import materializedViews from './14-materialized-views.ts';
+import safeguardMetrics from './15-safeguard-metrics.ts';
 import type { Step } from './step.ts';
 
 export const steps: readonly Step[] = [
@@ -26,4 +27,5 @@ export const steps: readonly Step[] = [
   foreignKeys,
   hangingBuilds,
   materializedViews,
+  safeguardMetrics,
 ];
