@@ -46,16 +46,19 @@ export async function claim(
   client: pg.ClientBase,
   actionId: number,
   workerId: string,
-): Promise<Claimed | null> {
-  const { rows } = await client.query<Claimed>(
+): Promise<Unfinished | null> {
+  const { rowCount } = await client.query(
     `update maint.action as a set status = 'running', attempts = a.attempts + 1, worker_id = $2,
-       started_at = pg_catalog.clock_timestamp(), statement = null, inverse = null, intent = null, not_before = null,
-       outcome = null, error = null
-     where a.action_id = $1 and a.status = 'queued'
-     returning ${rowOfAction}`,
+       started_at = pg_catalog.clock_timestamp(), not_before = null, outcome = null, error = null
+     where a.action_id = $1 and a.status = 'queued'`,
     [actionId, workerId],
   );
-  return rows[0] ?? null;
+  return rowCount === 0 ? null : await unfinished(client, actionId);
+}
+
+/** Nothing of the statement that was under way is left. */
+export async function forgetIntent(client: pg.ClientBase, action: ActionRow): Promise<void> {
+  await client.query('update maint.action set intent = null where action_id = $1', [action.action_id]);
 }
 
 /** What is about to be done, before it is. */
@@ -74,7 +77,7 @@ export async function recordIntent(client: pg.ClientBase, action: ActionRow, pla
 }
 
 export interface Unfinished extends Claimed {
-  /** Null when the statement had not begun. */
+  /** What an attempt began, and what of it may be left; null when there is nothing. */
   plan: Plan | null;
 }
 

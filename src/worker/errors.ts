@@ -11,6 +11,11 @@ export class CouldNotRun extends Error {
   }
 }
 
+/** Somebody else is in the way: to be tried again later. */
+export class HeldUp extends Error {
+  override readonly name = 'HeldUp';
+}
+
 /** SQLSTATE of an error that came from the server, else null. */
 export function sqlstateOf(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;

@@ -5,12 +5,20 @@
  */
 import type pg from 'pg';
 import { isHeldUp, maySucceedLater, sqlstate } from '../core/sqlstate.ts';
-import { claim, finish, giveBack, recordIntent, releaseActionLock, tryActionLock } from './action-log.ts';
-import type { Claimed } from './action-log.ts';
+import {
+  claim,
+  finish,
+  forgetIntent,
+  giveBack,
+  recordIntent,
+  releaseActionLock,
+  tryActionLock,
+} from './action-log.ts';
+import type { Claimed, Unfinished } from './action-log.ts';
 import type { Plan, Refusal } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
 import { queryRow } from './connection.ts';
-import { sqlstateOf } from './errors.ts';
+import { HeldUp, sqlstateOf } from './errors.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
@@ -66,11 +74,12 @@ export async function execute(client: pg.Client, options: ExecuteOptions): Promi
   return executed;
 }
 
-async function perform(client: pg.Client, claimed: Claimed, options: ExecuteOptions): Promise<Executed> {
+async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteOptions): Promise<Executed> {
   const { action } = claimed;
   const config = await workerConfig(client);
   let plan: Plan;
   try {
+    if (claimed.plan !== null) await cleanUp(client, claimed, claimed.plan, config);
     const verdict = await checkSafeguards(client, action);
     if (!verdict.allowed) {
       const { safeguard, reason, retryAfterSeconds } = verdict;
@@ -172,27 +181,30 @@ async function act(
     }
     throw new Error(`the statement ended without an error, but ${verification.reason}`);
   } catch (error) {
-    const removed = await cleanUp(client, claimed, plan, config);
-    return await failed(client, claimed, error, config, signal, removed);
+    const left = await cleanUp(client, claimed, plan, config).then(
+      (removed) => (removed.length === 0 ? null : `removed ${removed.join(', ')}`),
+      (problem: unknown) => {
+        // The next attempt begins with it; after the last one, the next run queues the removal.
+        if (!(problem instanceof HeldUp) && sqlstateOf(problem) === null) throw problem;
+        return `what it left can't be removed now: ${(problem as Error).message}`;
+      },
+    );
+    return await failed(client, claimed, error, config, signal, left);
   }
 }
 
-/** Removes what the statement left. What can't be removed now is seen by the next run, which queues its removal. */
+/** Removes what the statement left. */
 async function cleanUp(
   client: pg.Client,
   { action }: Claimed,
   plan: Plan,
   config: WorkerConfig,
 ): Promise<string[]> {
-  try {
-    await client.query(`set lock_timeout = ${config.lock_timeout}`);
-    return (await actionKind(action.kind).cleanUp?.(client, action, plan)) ?? [];
-  } catch (error) {
-    if (sqlstateOf(error) === null) throw error;
-    return [];
-  } finally {
-    await client.query('set lock_timeout = 0').catch(() => undefined);
-  }
+  await client.query(`set lock_timeout = ${config.lock_timeout}`);
+  const removed = (await actionKind(action.kind).cleanUp?.(client, action, plan)) ?? [];
+  await client.query('set lock_timeout = 0');
+  await forgetIntent(client, action);
+  return removed;
 }
 
 async function failed(
@@ -201,13 +213,14 @@ async function failed(
   error: unknown,
   config: WorkerConfig,
   signal: AbortSignal,
-  removed: readonly string[] = [],
+  left: string | null = null,
 ): Promise<Executed> {
   const { action, waitedSeconds } = claimed;
   const state = sqlstateOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  const said = removed.length === 0 ? message : `${message}; removed ${removed.join(', ')}`;
-  if (state !== null && isHeldUp(state)) return await heldUp(client, claimed, said, config);
+  const said = left === null ? message : `${message}; ${left}`;
+  if (error instanceof HeldUp || (state !== null && isHeldUp(state)))
+    return await heldUp(client, claimed, said, config);
   // Fails where the connection is lost, as it should.
   if (state === sqlstate.queryCanceled && signal.aborted)
     return await later(client, claimed, 'the worker stopped', 0);

@@ -3,11 +3,20 @@
  * nobody holds its lock was left by a worker or server that ended; whether its statement was done, the catalog says.
  */
 import type pg from 'pg';
-import { finish, giveBack, releaseActionLock, tryActionLock, unfinished } from './action-log.ts';
+import { isHeldUp } from '../core/sqlstate.ts';
+import {
+  finish,
+  forgetIntent,
+  giveBack,
+  releaseActionLock,
+  tryActionLock,
+  unfinished,
+} from './action-log.ts';
 import type { Unfinished } from './action-log.ts';
 import { actionKind } from './actions/index.ts';
 import { heartbeatSeconds } from './boss.ts';
 import { workerConfig } from './execute.ts';
+import { HeldUp, sqlstateOf } from './errors.ts';
 import { recordEvent } from './safeguards/event.ts';
 
 export interface Reconciled {
@@ -31,6 +40,10 @@ export async function reconcile(client: pg.Client): Promise<Reconciled> {
       // Before the row: as long as it runs, nobody else takes a new job for it.
       await deleteJobs(client, id);
       settled.push(`action ${id}: ${await settle(client, left)}`);
+    } catch (error) {
+      // In the way of cleaning up: it stays as it is until the next look.
+      const state = sqlstateOf(error);
+      if (!(error instanceof HeldUp) && (state === null || !isHeldUp(state))) throw error;
     } finally {
       await releaseActionLock(client, id);
     }
@@ -51,6 +64,7 @@ async function settle(client: pg.Client, left: Unfinished): Promise<string> {
   try {
     const verification = await kind.verify(client, action, plan);
     const removed = (await kind.cleanUp?.(client, action, plan)) ?? [];
+    await forgetIntent(client, action);
     const also = removed.length === 0 ? '' : `; removed ${removed.join(', ')}`;
     if (verification.ok) {
       const outcome = `${verification.reason}: found done after a crash${also}`;

@@ -44,8 +44,10 @@ test('a rebuild that is cut off removes its own leftover and no other', async (t
   const id = await queueAction(database, 'reindex_index', { schema: 'public', table: 't', index: 'i', oid });
   await waitForRow(
     database,
-    `select from maint.safeguard_event where event = 'lock_timeout' and reason ~ 'removed'`,
+    `select from maint.safeguard_event where event = 'lock_timeout' and reason ~ 'left'`,
   );
+  await writer.end();
+  t.is((await ended(database, id)).status, 'succeeded');
   const left = await database.query<{ relname: string }>(
     `select relname from pg_index join pg_class c on c.oid = indexrelid where indrelid = 't'::regclass order by 1`,
   );
@@ -53,6 +55,4 @@ test('a rebuild that is cut off removes its own leftover and no other', async (t
     left.map(({ relname }) => relname),
     ['i', 'i_ccnew'],
   );
-  await writer.end();
-  t.is((await ended(database, id)).status, 'succeeded');
 });

@@ -66,7 +66,7 @@ export interface ActionKind<Of extends Kind = Kind> {
   act?(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<void>;
   /** Whether what was planned is done, from the catalog alone: asked after the statement, and after a crash. */
   verify(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<Verification>;
-  /** Removes what the failed or cut-off statement left behind, and nothing else. Returns what it removed. */
+  /** Removes what the failed or cut-off statement left behind, and nothing else. Returns what it removed; throws where it can't now. */
   cleanUp?(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<string[]>;
 }
 

@@ -54,8 +54,25 @@ export default defineAction({
     };
   },
 
-  async verify(client, { target }) {
+  // An index that maint.undo brings back has settings that no definition names.
+  async act(client, { evidence }, plan) {
+    const settings = Object.entries((evidence['settings'] ?? {}) as Record<string, string>);
+    for (const [name, value] of settings) {
+      await client.query('select pg_catalog.set_config($1, $2, false)', [name, value]);
+    }
+    try {
+      await client.query(plan.statement);
+    } finally {
+      for (const [name] of settings) await client.query(`reset ${name}`);
+    }
+  },
+
+  async verify(client, { target, evidence }) {
     const built = await indexByName(client, target.schema, target.index);
+    if (built?.table_oid === target.oid && built.valid && built.ready) {
+      // Comment, marks and statistics targets. Here, as it is also asked after a crash, and they may be set twice.
+      for (const statement of (evidence['afterwards'] ?? []) as string[]) await client.query(statement);
+    }
     if (built?.table_oid !== target.oid)
       return { ok: false, sizeAfter: null, reason: 'the index does not exist' };
     return built.valid && built.ready
@@ -66,8 +83,7 @@ export default defineAction({
   // Its name was free when the statement began, so an invalid index of that name is what it left.
   async cleanUp(client, { target }) {
     const left = await indexByName(client, target.schema, target.index);
-    if (left?.table_oid !== target.oid) return [];
-    const dropped = await dropLeftover(client, left);
-    return dropped === null ? [] : [dropped];
+    if (left?.table_oid !== target.oid || left.valid) return [];
+    return [await dropLeftover(client, left)];
   },
 });

@@ -1,6 +1,7 @@
 /** What the catalog says of one index: what the actions on indexes probe again, and what would bring it back. */
 import type pg from 'pg';
 import { runInTransaction } from '../host.ts';
+import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
 import type { Refusal } from './action.ts';
@@ -134,9 +135,12 @@ export async function sameIndex(
   return found;
 }
 
-/** Drops an invalid index that a failed or cut-off build of ours has left, where nobody works on it. */
-export async function dropLeftover(client: pg.ClientBase, index: IndexState): Promise<string | null> {
-  if (index.valid || index.kind === 'I' || (await isWorkedOn(client, index))) return null;
+/**
+ * Drops an invalid index that a failed or cut-off build of ours has left; returns its name. Throws HeldUp, or the
+ * server's error, where it can't now.
+ */
+export async function dropLeftover(client: pg.ClientBase, index: IndexState): Promise<string> {
+  if (await isWorkedOn(client, index)) throw new HeldUp(`somebody works on ${index.quoted}`);
   await client.query(`drop index concurrently if exists ${index.quoted}`);
   return index.quoted;
 }

@@ -60,8 +60,7 @@ export default defineAction({
     const removed: string[] = [];
     for (const left of await invalidIndexesOf(client, plan.intent['table_oid'] as number)) {
       if (before.includes(left.oid) || !isLeftoverOf(left, target.index)) continue;
-      const dropped = await dropLeftover(client, left);
-      if (dropped !== null) removed.push(dropped);
+      removed.push(await dropLeftover(client, left));
     }
     return removed;
   },
