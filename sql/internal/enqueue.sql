@@ -13,8 +13,11 @@ declare
   job_id uuid;
 begin
   perform pg_catalog.pg_notify('maint_work', enqueue.queue);
-  if pg_catalog.to_regclass('pgboss.job') is null
-    or not exists (select from pgboss.queue as q where q.name = enqueue.queue) then
+  -- Two conditions, one after the other: the second can't be read where there is no such table.
+  if pg_catalog.to_regclass('pgboss.job') is null then
+    return pg_catalog.jsonb_build_object('queued', false, 'reason', 'no_queue');
+  end if;
+  if not exists (select from pgboss.queue as q where q.name = enqueue.queue) then
     return pg_catalog.jsonb_build_object('queued', false, 'reason', 'no_queue');
   end if;
   insert into pgboss.job (name, data, singleton_key, start_after, expire_seconds, deletion_seconds, keep_until,
