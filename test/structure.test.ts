@@ -72,7 +72,10 @@ test('every SQL function is one file of its name and says what it is', (t) => {
     const name = path.replace(/^.*\//, '').replace(/\.sql$/, '');
     t.deepEqual([...new Set(created)], [name], path);
     t.regex(text, /^comment on (function|procedure) maint\./m, path);
-    t.regex(text, /set search_path = pg_catalog, maint, pg_temp/, path);
+    // A procedure that commits can't set anything: it says in its head that everything in it is qualified.
+    if (!/^create or replace procedure/m.test(text)) {
+      t.regex(text, /set search_path = pg_catalog, maint, pg_temp/, path);
+    }
   }
 });
 

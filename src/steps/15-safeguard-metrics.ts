@@ -2,15 +2,12 @@
  * Step 15: what the worker attempted, what came of it and what the safeguards held back, from the events that it
  * recorded: they outlive it. Nothing attempted is neither a success nor a failure.
  */
-import { query, queryOne } from '../core/program.ts';
+import { query } from '../core/program.ts';
 import { defineStep } from './step.ts';
 import type { Alert, JsonObject } from './step.ts';
 
 /** A day holds every maintenance window once. Shorter would show a night's work as nothing at noon. */
 const periodHours = 24;
-
-/** Long enough to look into what happened last month; each event is a small row. */
-const keptDays = 30;
 
 /**
  * Fewer ended attempts say nothing of a rate: one failure of one would be called degraded. More keep a broken installation
@@ -62,13 +59,6 @@ const refusalsQuery = `
   left join maint.action as a on a.action_id = e.action_id and a.status = 'queued'
   group by e.safeguard
   order by e.safeguard`;
-
-const pruneQuery = `
-  with gone as (
-    delete from maint.safeguard_event as e
-    where e.at < $1::timestamptz - pg_catalog.make_interval(days => $2::int)
-    returning 1)
-  select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from gone`;
 
 /** Of the attempts that have come to an end; null where none has. */
 function successRate({ successes, failures }: Counts): number | null {
@@ -133,7 +123,6 @@ export default defineStep({
   },
 
   *check({ now }) {
-    yield* queryOne<number>(pruneQuery, [now, keptDays]);
     const kinds = yield* query<Counts>(countsQuery, [now, periodHours]);
     const refusals = yield* query<Refusals>(refusalsQuery, [now, periodHours]);
     const all = summed(kinds, 'all');

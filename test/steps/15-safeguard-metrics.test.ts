@@ -98,11 +98,3 @@ test('degraded from three that ended with more failed than done, and well again 
   await events(database, 3, 'success');
   t.is((await run(database, { only })).cleanup['safeguard_status'], 'healthy');
 });
-
-test('old events are forgotten', async (t) => {
-  const database = await createDatabase(t, { template: 'installed' });
-  await events(database, 1, 'success', { hoursAgo: 24 * 31 });
-  await events(database, 1, 'success', { hoursAgo: 24 * 29 });
-  await run(database, { only });
-  t.is((await database.query('select from maint.safeguard_event')).length, 1);
-});
