@@ -6,7 +6,8 @@ volatile
 set search_path = pg_catalog, maint, pg_temp
 as $function$
   select maint.enqueue('maint_action', jsonb_build_object('action_id', a.action_id),
-    coalesce(format('%I.%I', a.target ->> 'schema', a.target ->> 'table'), 'pid:' || (a.target ->> 'pid')),
+    coalesce(quote_ident(a.target ->> 'schema') || '.' || quote_ident(a.target ->> 'table'),
+      'pid:' || (a.target ->> 'pid')),
     enqueue_action.delay)
   from maint.action as a
   where a.action_id = enqueue_action.action_id
