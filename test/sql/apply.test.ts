@@ -2,6 +2,7 @@ import test from 'ava';
 import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { makeInvalidIndex } from '../support/broken-indexes.ts';
 import { hostileNames } from '../support/names.ts';
 import { openFindings, run, waitForRow } from '../support/maintenance.ts';
 import { startWorker } from '../support/worker.ts';
@@ -109,6 +110,20 @@ test('a foreign key gets its index, whatever the names; twice asked is once buil
   for (const id of actions) t.like(await ended(database, id), { status: 'succeeded' });
   await run(database, { only: ['foreign_keys'] });
   t.deepEqual(await openFindings(database, 'fk.unindexed'), []);
+});
+
+test('an invalid index is dropped on request though auto_cleanup is off', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await quiet(database);
+  await database.query(`select maint.configure('features.invalid_index_cleanup.auto_cleanup', 'false')`);
+  await makeInvalidIndex(database, { schema: 'shop', table: 'orders', index: 'orders_a_key' });
+  await run(database, { only: ['invalid_indexes'] });
+  t.deepEqual(await database.query('select from maint.actions'), []);
+  const [finding] = await openFindings(database, 'index.invalid');
+  const { action_id: id } = await apply(database, finding!.finding_id);
+  startWorker(t, database);
+  t.like(await ended(database, id), { status: 'succeeded' });
+  t.deepEqual(await database.query('select from pg_index where not indisvalid'), []);
 });
 
 test('what has no action is refused with its reason, and nothing is queued', async (t) => {

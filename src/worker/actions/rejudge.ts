@@ -27,6 +27,7 @@ export async function stillWanted(client: pg.ClientBase, action: ActionRow): Pro
   if (report === null) return null;
   const key = actionKey(action as unknown as Action);
   if (report.actions.some((each) => actionKey(each) === key && sameOid(each, action))) return null;
+  if (action.evidence['explicit'] === true && isStillFound(report, action)) return null;
   const name = 'index' in action.target ? action.target.index : null;
   const undecided = (report.keepOpen ?? []).some(
     ({ schema, object }) => object === name && 'schema' in action.target && schema === action.target.schema,
@@ -34,6 +35,14 @@ export async function stillWanted(client: pg.ClientBase, action: ActionRow): Pro
   return undecided
     ? { ok: false, outcome: 'later', reason: 'somebody works on the index or its table' }
     : { ok: false, outcome: 'expired', reason: 'the step that wanted it would not any more' };
+}
+
+/** Asked for by maint.apply: auto_cleanup may be off, so that the step finds it without wanting to act. */
+function isStillFound(report: Report, { target }: ActionRow): boolean {
+  return report.findings.some(
+    ({ detail }) =>
+      'oid' in target && detail['index_oid'] === target.oid && detail['kept_because'] === undefined,
+  );
 }
 
 function sameOid(one: Action, other: ActionRow): boolean {
