@@ -17,32 +17,14 @@ import {
 import type { Claimed, Unfinished } from './action-log.ts';
 import type { Plan, Refusal } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
-import { queryRow } from './connection.ts';
 import { HeldUp, sqlstateOf } from './errors.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
+import { workerConfig } from './worker-config.ts';
+import type { WorkerConfig } from './worker-config.ts';
 
-export interface WorkerConfig {
-  lock_timeout: number;
-  build_lock_timeout: number;
-  wait_for_transactions: number;
-  patience: number;
-  attempts: number;
-}
-
-export async function workerConfig(client: pg.ClientBase): Promise<WorkerConfig> {
-  const { config } = await queryRow<{ config: WorkerConfig }>(
-    client,
-    `select pg_catalog.jsonb_object_agg(pg_catalog.substr(s.key, pg_catalog.length('operational.worker.') + 1), s.value)
-       as config
-     from pg_catalog.jsonb_each(maint.settings_snapshot() -> 'database') as s
-     where s.key like 'operational.worker.%'`,
-  );
-  return config;
-}
-
-/** `again`: the action is queued still, and wants to be looked at after so many seconds. */
+/** Not done: the action is queued still, and wants to be looked at after so many seconds. */
 export type Executed = { done: true } | { done: false; seconds: number };
 
 const done: Executed = { done: true };

@@ -15,7 +15,7 @@ import {
 import type { Unfinished } from './action-log.ts';
 import { actionKind } from './actions/index.ts';
 import { heartbeatSeconds } from './boss.ts';
-import { workerConfig } from './execute.ts';
+import { workerConfig } from './worker-config.ts';
 import { HeldUp, sqlstateOf } from './errors.ts';
 import { recordEvent } from './safeguards/event.ts';
 

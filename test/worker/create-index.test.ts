@@ -67,3 +67,38 @@ test('it waits for an old writer before it begins, not in the build', async (t) 
   await writer.end();
   t.is((await ended(database, id)).status, 'succeeded');
 });
+
+test('an index comes back as it was, also when what belongs to it has to wait', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`select maint.configure('operational.worker.lock_timeout', '100')`);
+  await database.query('create table public.t (a int not null); create unique index i on public.t (a)');
+  await database.query(`comment on index i is 'mine'; alter table public.t replica identity using index i`);
+  const reader = await openTransaction(database, 'select * from public.t');
+  startWorker(t, database);
+  const id = await queueAction(
+    database,
+    'create_index',
+    {
+      schema: 'public',
+      table: 't',
+      oid: await oidOf(database, 'public', 't'),
+      index: 'j',
+      statement: 'CREATE UNIQUE INDEX CONCURRENTLY j ON public.t USING btree (a)',
+    },
+    {
+      settings: { default_tablespace: '' },
+      afterwards: [
+        `COMMENT ON INDEX public.j IS 'again'`,
+        'ALTER TABLE public.t REPLICA IDENTITY USING INDEX j',
+      ],
+    },
+  );
+  await waitForRow(database, `select from maint.safeguard_event where event = 'lock_timeout'`);
+  await reader.end();
+  const record = await ended(database, id);
+  t.is(record.status, 'succeeded', record.outcome!);
+  const rows = await database.query(
+    `select obj_description(indexrelid) as said from pg_index where indrelid = 't'::regclass and indisreplident`,
+  );
+  t.deepEqual(rows, [{ said: 'again' }]);
+});

@@ -1,7 +1,33 @@
-/** Builds an index without holding up writers. */
+/**
+ * Builds an index without holding up writers. Where it brings back one that was dropped, the evidence has the settings
+ * to build it with and what was set on it afterwards.
+ */
 import type pg from 'pg';
+import type { JsonObject } from '../../steps/step.ts';
+import { workerConfig } from '../worker-config.ts';
 import { defineAction } from './action.ts';
 import { dropLeftover, indexByName } from './index-state.ts';
+import type { IndexState } from './index-state.ts';
+
+interface Again {
+  tablespace: string | null;
+  afterwards: string[];
+}
+
+/** What an inverse says beside the statement; empty for an index that was never there. */
+function againOf(evidence: JsonObject): Again {
+  const settings = evidence['settings'] as { default_tablespace?: string } | undefined;
+  return {
+    tablespace: settings?.default_tablespace ?? null,
+    afterwards: (evidence['afterwards'] as string[] | undefined) ?? [],
+  };
+}
+
+/** The statement that would build it, and all that is set on it, are those that were wanted. */
+function isWanted(built: IndexState, statement: string, { afterwards }: Again): boolean {
+  const statements = built.inverse['statements'] as string[];
+  return statements[0] === statement && afterwards.every((each) => statements.includes(each));
+}
 
 interface TableState {
   quoted: string;
@@ -41,40 +67,48 @@ export default defineAction({
       return { ok: false, outcome: 'expired', reason: 'the table is gone or has another name now' };
     if (table.kind !== 'r' && table.kind !== 'm')
       return { ok: false, outcome: 'skipped', reason: `${table.quoted} can't be indexed concurrently` };
-    if (table.name_taken)
+    const again = againOf(action.evidence);
+    const there = await indexByName(client, target.schema, target.index);
+    // Built by an attempt that did not come to the rest.
+    const built =
+      again.afterwards.length > 0 &&
+      there?.valid === true &&
+      there.table_oid === target.oid &&
+      isWanted(there, target.statement, { ...again, afterwards: [] });
+    if (table.name_taken && !built)
       return { ok: false, outcome: 'expired', reason: `${table.quoted_index} exists already` };
     return {
       ok: true,
-      statement: target.statement,
+      statement: [...(built ? [] : [target.statement]), ...again.afterwards].join(';\n'),
       inverse: { settings: {}, statements: [`drop index concurrently ${table.quoted_index}`] },
       sizeBefore: null,
       waitsOn: { tableOid: target.oid, lockers: 'writers', snapshots: true },
       lockTimeout: 'build_lock_timeout',
-      intent: { quoted_index: table.quoted_index },
+      intent: { quoted_index: table.quoted_index, built },
     };
   },
 
-  // An index that maint.undo brings back has settings that no definition names.
-  async act(client, { evidence }, plan) {
-    const settings = Object.entries((evidence['settings'] ?? {}) as Record<string, string>);
-    for (const [name, value] of settings) {
-      await client.query('select pg_catalog.set_config($1, $2, false)', [name, value]);
+  async act(client, { target, evidence }, plan) {
+    const { tablespace, afterwards } = againOf(evidence);
+    if (plan.intent['built'] !== true) {
+      if (tablespace !== null)
+        await client.query(`select pg_catalog.set_config('default_tablespace', $1, false)`, [tablespace]);
+      await client.query(target.statement);
     }
-    try {
-      await client.query(plan.statement);
-    } finally {
-      for (const [name] of settings) await client.query(`reset ${name}`);
-    }
+    if (afterwards.length === 0) return;
+    // Some of these lock the table: not for as long as a build may wait.
+    const { lock_timeout } = await workerConfig(client);
+    await client.query(`set lock_timeout = ${lock_timeout}`);
+    for (const statement of afterwards) await client.query(statement);
   },
 
   async verify(client, { target, evidence }) {
     const built = await indexByName(client, target.schema, target.index);
-    if (built?.table_oid === target.oid && built.valid && built.ready) {
-      // Comment, marks and statistics targets. Here, as it is also asked after a crash, and they may be set twice.
-      for (const statement of (evidence['afterwards'] ?? []) as string[]) await client.query(statement);
-    }
     if (built?.table_oid !== target.oid)
       return { ok: false, sizeAfter: null, reason: 'the index does not exist' };
+    const again = againOf(evidence);
+    if (again.afterwards.length > 0 && !isWanted(built, target.statement, again))
+      return { ok: false, sizeAfter: built.size_bytes, reason: `${built.quoted} is not yet as it was` };
     return built.valid && built.ready
       ? { ok: true, sizeAfter: built.size_bytes, reason: 'built' }
       : { ok: false, sizeAfter: built.size_bytes, reason: `${built.quoted} is invalid` };
