@@ -48,3 +48,19 @@ test('names what depends on it and is not dropped before it is told to', async (
   t.false(await installed(database));
   t.deepEqual(await database.query('select run_id from public.refers'), []);
 });
+
+test('the queues go with it; those of others stay', async (t) => {
+  const schemas = `select nspname from pg_namespace where nspname in ('maint', 'pgboss')`;
+  const database = await createDatabase(t, { template: 'installed' });
+  await uninstall(database.url);
+  t.deepEqual(await database.query(schemas), []);
+
+  const shared = await createDatabase(t, { template: 'installed' });
+  await shared.query(`insert into pgboss.queue
+    select q.* from pgboss.queue as o, jsonb_populate_record(o, '{"name": "theirs"}') as q where o.name = 'maint_dead'`);
+  await uninstall(shared.url);
+  t.deepEqual(await shared.query(schemas), [{ nspname: 'pgboss' }]);
+  t.deepEqual(await shared.query(`select name from pgboss.queue where name not like '\\_\\_%'`), [
+    { name: 'theirs' },
+  ]);
+});
