@@ -2,7 +2,7 @@ import test from 'ava';
 import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { judgeNow, passDays, sample, scan } from '../support/index-usage.ts';
+import { judgeNow, lastScanIsTold, passDays, sample, scan } from '../support/index-usage.ts';
 import { foundNames, openFindings, openTransaction, queuedActions } from '../support/maintenance.ts';
 import { hostileNames } from '../support/names.ts';
 
@@ -14,6 +14,8 @@ async function makeShop(database: TestDatabase): Promise<void> {
   await database.query(`create schema shop; create table shop.orders (id int primary key, a int, b text)`);
   await database.query('create index by_a on shop.orders (a); create index by_b on shop.orders (b)');
   await database.query('insert into shop.orders select n, n, n from generate_series(1, 500) n');
+  // Its session would report what it read and wrote some seconds later, in the midst of the test.
+  await database.query('select pg_stat_force_next_flush()');
 }
 
 const useA = 'select from shop.orders where a = 7';
@@ -67,7 +69,11 @@ test('no verdict before the window is covered; then the unused one, until it is 
 
   await passDays(database, 8);
   await scan(database, useA, 10);
-  await sample(database);
+  const again = await sample(database);
+  if (await lastScanIsTold(database)) {
+    t.deepEqual(again.cleanup['unused_indexes_undecided'], { scanned_uncounted: 1 });
+    return;
+  }
   t.deepEqual(await foundNames(database, kind), ['shop.by_b'], 'used before the window began');
   await database.query((await openFindings(database, kind))[0]!.remedy!);
   t.is((await sample(database)).cleanup['unused_indexes_found'], 0);
@@ -222,7 +228,7 @@ test('a detached partition keeps the scans of its index', async (t) => {
   await sample(database);
   t.deepEqual(
     await foundNames(database, kind),
-    ['public.t1_b_idx'],
+    (await lastScanIsTold(database)) ? [] : ['public.t1_b_idx'],
     'a tree without partitions has no use to count',
   );
 });
