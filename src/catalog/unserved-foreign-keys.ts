@@ -2,6 +2,7 @@
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { foreignKeySupport } from './foreign-key-support.ts';
+import { ambiguousNames, owningExtension } from './relations.ts';
 
 export interface UnservedForeignKey {
   schema: string;
@@ -147,11 +148,7 @@ const unservedQuery = `
     join pg_catalog.pg_class as c on c.oid = t.relation
     group by t.root
   ),
-  ambiguous as materialized (
-    select c.relname
-    from pg_catalog.pg_class as c
-    where c.relkind in ('r', 'p', 'v', 'm', 'f')
-    group by c.relname having pg_catalog.count(*) > 1
+  ambiguous as materialized (${ambiguousNames}
   )
   select pg_catalog.jsonb_build_object(
       'schema', n.nspname, 'table', c.relname, 'constraint', k.conname,
@@ -164,13 +161,7 @@ const unservedQuery = `
         select pg_catalog.jsonb_agg(a.attname order by u.position)
         from rows from (pg_catalog.unnest(k.confkey)) with ordinality as u (attnum, position)
         join pg_catalog.pg_attribute as a on a.attrelid = k.confrelid and a.attnum = u.attnum),
-      'extension', (
-        select e.extname
-        from pg_catalog.pg_depend as d
-        join pg_catalog.pg_extension as e on e.oid = d.refobjid
-        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
-          and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-        order by e.extname limit 1),
+      'extension', ${owningExtension('c.oid')},
       'partitioned', c.relkind = 'p',
       'partitions', coalesce(missing.names, '[]'),
       'validated', k.convalidated,
