@@ -2,7 +2,7 @@
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { usersIndex } from './index-facts.ts';
-import { owningExtension } from './invalid-indexes.ts';
+import { owningExtension } from './relations.ts';
 import { splitNodes, withoutLocations } from './node-text.ts';
 
 interface IndexFacts {
@@ -83,7 +83,7 @@ const structuresQuery = `
         or exists (select from pg_catalog.pg_constraint as k where k.conindid = x.indexrelid),
       'replica_identity', x.indisreplident,
       'clustered', x.indisclustered,
-      'extension', ${owningExtension},
+      'extension', ${owningExtension('c.oid', 't.oid')},
       'storage', coalesce(pg_catalog.to_jsonb(c.reloptions), '[]')),
       'keys', x.indnkeyatts,
       'attributes', pg_catalog.to_jsonb(x.indkey::int2[]),

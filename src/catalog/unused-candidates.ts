@@ -3,7 +3,7 @@ import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { foreignKeySupport } from './foreign-key-support.ts';
 import { indexTrees, usersIndex } from './index-facts.ts';
-import { owningExtension } from './invalid-indexes.ts';
+import { owningExtension } from './relations.ts';
 
 export interface UnusedCandidate {
   oid: number;
@@ -87,7 +87,7 @@ function candidatesQuery(mayReadStatistics: boolean): string {
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_table', pg_catalog.format('%I.%I', tn.nspname, t.relname),
       'partitioned', k.relkind = 'I',
-      'extension', ${owningExtension},
+      'extension', ${owningExtension('c.oid', 't.oid')},
       'scans', k.scans,
       'known_days', pg_catalog.extract('epoch', $1::timestamptz - k.known_since) / 86400,
       'days', coalesce((
