@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import type { BenchDatabase } from './database.ts';
 import { runMaintenance } from './database.ts';
+import { processOf } from './processor.ts';
 
 /** Megabytes of memory of the process's own: shared buffers and the engine's code are not in it. */
 function privateMegabytes(pid: number): number {
@@ -16,8 +17,7 @@ export async function privateMemoryOf(
   client: pg.Client,
   work: () => Promise<unknown>,
 ): Promise<{ before: number; peak: number }> {
-  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-  const pid = rows[0]?.pid ?? 0;
+  const pid = await processOf(client);
   const before = privateMegabytes(pid);
   let peak = before;
   const look = (): void => {
