@@ -29,19 +29,28 @@ interface Measured {
   indexes: number;
   first: Times;
   again: Times;
-  failures: string[];
+  failures: Failure[];
+}
+
+interface Failure {
+  name: string;
+  number: number | null;
+  status: string;
 }
 
 const whole = 'the whole run';
 
+const callOf = (only: readonly number[]): string => `force => true, "only" => '{${only.join(',')}}'`;
+
 /** Each step in a run of its own, and all in one. */
-async function measureRuns(client: pg.Client, failures: string[]): Promise<Times> {
+async function measureRuns(client: pg.Client, failures: Failure[]): Promise<Times> {
   const all = new Map<string, number[]>();
-  const measure = async (name: string, args: string): Promise<void> => {
+  const measure = async (name: string, number: number | null, args: string): Promise<void> => {
     const time = await rolledBack(client, () =>
       processorTime(client, async () => {
         const result = await runMaintenance(client, args);
-        if (result.status !== 'success') failures.push(`${name.trim()} is ${result.status}`);
+        const { status } = result;
+        if (status !== 'success') failures.push({ name: name.trim(), number, status });
       }),
     );
     all.set(name, [...(all.get(name) ?? []), time]);
@@ -49,9 +58,9 @@ async function measureRuns(client: pg.Client, failures: string[]): Promise<Times
   const started = performance.now();
   for (let round = 0; round < mostRounds && performance.now() - started < repeatFor; round += 1) {
     for (const { number, name } of steps) {
-      await measure(`${String(number).padStart(2)} ${name}`, `force => true, "only" => '{${number}}'`);
+      await measure(`${String(number).padStart(2)} ${name}`, number, callOf([number]));
     }
-    await measure(whole, 'force => true');
+    await measure(whole, null, 'force => true');
   }
   return new Map([...all].map(([name, times]) => [name, least(times)]));
 }
@@ -65,11 +74,11 @@ async function measureGrowth(database: BenchDatabase): Promise<Measured[]> {
     tables = indexes / indexesPerTable;
     // In a session of its own, without what the server caches about the objects that were just made.
     const session = await database.connect();
-    const failures: string[] = [];
+    const failures: Failure[] = [];
     const first = await measureRuns(session, failures);
     await runMaintenance(session);
     const again = await measureRuns(session, failures);
-    measured.push({ indexes, first, again, failures: [...new Set(failures)] });
+    measured.push({ indexes, first, again, failures });
     await session.end();
   }
   return measured;
@@ -107,13 +116,15 @@ function printGrowth(measured: readonly Measured[]): void {
   }
   for (const print of aims) print();
   for (const { indexes, failures } of measured) {
-    for (const failure of failures) aim(`at ${indexes.toLocaleString('en')} indexes ${failure}`, false);
+    for (const text of new Set(failures.map(({ name, status }) => `${name} is ${status}`))) {
+      aim(`at ${indexes.toLocaleString('en')} indexes ${text}`, false);
+    }
   }
 }
 
-async function measureHost(database: BenchDatabase): Promise<void> {
+async function measureHost(database: BenchDatabase, only: readonly number[]): Promise<void> {
   const client = await database.connect();
-  const recording = await record(client, null);
+  const recording = await record(client, only);
   await loadReplay(client, recording);
   const onReset = async (work: () => Promise<unknown>): Promise<number> => {
     await resetRunNumber(client, recording);
@@ -123,13 +134,13 @@ async function measureHost(database: BenchDatabase): Promise<void> {
   const times = await inTurn(1, false, {
     run: () =>
       onReset(async () => {
-        requireSuccess(await runMaintenance(client));
+        requireSuccess(await runMaintenance(client, callOf(only)));
       }),
     server: () => onReset(() => client.query('select pg_temp.replay()')),
     connection: () => onReset(() => replayOverConnection(client, recording)),
   });
   await rolledBack(client, async () => {
-    await runMaintenance(client);
+    await runMaintenance(client, callOf(only));
     const { rows } = await client.query<{ locks: number }>(
       'select count(*)::int as locks from pg_locks where pid = pg_backend_pid() and not fastpath',
     );
@@ -165,15 +176,15 @@ async function measureHost(database: BenchDatabase): Promise<void> {
   say(`locks held at the end of the run: ${locks}`);
 }
 
-async function measureMemory(database: BenchDatabase): Promise<void> {
+async function measureMemory(database: BenchDatabase, only: readonly number[]): Promise<void> {
   const client = await database.connect();
   const grown = await privateMemoryOf(client, () =>
-    rolledBack(client, async () => requireSuccess(await runMaintenance(client))),
+    rolledBack(client, async () => requireSuccess(await runMaintenance(client, callOf(only)))),
   );
   say(
     `private memory of a session during its first run: ${grown.before} MB before, ${grown.peak} MB at most`,
   );
-  const { limit, suffices } = await memoryLimitThatSuffices(database);
+  const { limit, suffices } = await memoryLimitThatSuffices(database, callOf(only));
   aim(
     `maint_v8.memory_limit is ${limit} MB; the run succeeds with ${suffices ?? 'no tried value of'} MB`,
     (suffices ?? Infinity) <= limit,
@@ -191,11 +202,12 @@ export const catalog: Bench = {
     await client.query(`select maint.configure('features.integrity_check.btree_time_budget', '0')`);
     const measured = await measureGrowth(database);
     printGrowth(measured);
-    // What did not come to its end has no queries to compare with.
-    if (measured.every(({ failures }) => failures.length === 0)) {
-      await measureHost(database);
-      await measureMemory(database);
-    }
+    const failed = new Set(measured.flatMap(({ failures }) => failures.map(({ number }) => number)));
+    // What does not come to its end has no queries to compare with.
+    const only = steps.map(({ number }) => number).filter((number) => !failed.has(number));
+    if (only.length < steps.length) say(`from here on only steps ${only.join(', ')}`);
+    await measureHost(database, only);
+    await measureMemory(database, only);
     await database.drop();
   },
 };

@@ -36,6 +36,7 @@ export async function privateMemoryOf(
 /** The default limit of the engine, and the smallest of some limits under which a run succeeds. */
 export async function memoryLimitThatSuffices(
   database: BenchDatabase,
+  args: string,
 ): Promise<{ limit: number; suffices: number | null }> {
   const first = await database.connect();
   await first.query('begin');
@@ -49,7 +50,7 @@ export async function memoryLimitThatSuffices(
     const client = await database.connect();
     await client.query('begin');
     await client.query(`select set_config('maint_v8.memory_limit', $1, false)`, [`${tried}MB`]);
-    const result = await runMaintenance(client);
+    const result = await runMaintenance(client, args);
     await client.end();
     if (result.status === 'success') return { limit, suffices: tried };
   }
