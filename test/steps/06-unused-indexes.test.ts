@@ -1,5 +1,7 @@
 import test from 'ava';
 import pg from 'pg';
+import { unusedCandidates } from '../../src/catalog/unused-candidates.ts';
+import { runInTransaction } from '../../src/worker/host.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { judgeNow, lastScanIsTold, passDays, sample, scan } from '../support/index-usage.ts';
@@ -167,6 +169,32 @@ test('what is not there to be scanned is never reported', async (t) => {
   ]);
 });
 
+test('where the planner statistics may not be read, no expression index is judged', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await makeShop(database);
+  await database.query('create index of_expression on shop.orders (lower(b))');
+  await sample(database);
+  const client = await database.client();
+  const seen = async (permitted: boolean): Promise<[string, boolean][]> => {
+    const [{ now } = {}] = await database.query<{ now: string }>('select now()::text as now');
+    const found = await runInTransaction(
+      client,
+      unusedCandidates(now!, 7, 10, { mayReadPgStatistic: permitted, knowsLastScan: false }),
+    );
+    return found.map(({ index, statistics_unknown }) => [index, statistics_unknown]);
+  };
+  t.deepEqual(await seen(false), [
+    ['by_a', false],
+    ['by_b', false],
+    ['of_expression', true],
+  ]);
+  t.deepEqual(await seen(true), [
+    ['by_a', false],
+    ['by_b', false],
+    ['of_expression', false],
+  ]);
+});
+
 test("an extension's index is reported and never dropped", async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await database.query('create extension hstore; create table t (a int); create index x on t (a)');
@@ -325,6 +353,45 @@ for (const [what, statements] of Object.entries(continuous)) {
   });
 }
 
+test('drop and create of an index that had not been seen in use: the window begins anew', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await makeShop(database);
+  await sample(database);
+  await passDays(database, 7);
+  // The counter is as before when the next sample is taken: none.
+  await scan(database, useB, 10);
+  await database.query('drop index shop.by_b; create index by_b on shop.orders (b)');
+  t.deepEqual((await sample(database)).cleanup['unused_indexes_undecided'], { window_not_covered: 1 });
+  t.deepEqual(await foundNames(database, kind), ['shop.by_a']);
+});
+
+test('drop and create of an index that nothing was ever read from: the window begins anew', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query('create table t (a int); create index x on t (a)');
+  await sample(database);
+  await passDays(database, 7);
+  await database.query('update maint.index_usage set witness = 0');
+  await database.query('drop index x; create index x on t (a)');
+  t.deepEqual((await sample(database)).cleanup['unused_indexes_undecided'], { window_not_covered: 1 });
+});
+
+test('an index that was empty when first seen is known again after REINDEX CONCURRENTLY', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query('create table t (a int); create index x on t (a)');
+  await sample(database);
+  await database.query('insert into t select n from generate_series(1, 500) n');
+  await database.query('select pg_stat_force_next_flush()');
+  await sample(database);
+  const [{ witness } = {}] = await database.query<{ witness: number }>(
+    'select witness::int from maint.index_usage',
+  );
+  t.true(witness! > 100, 'kept up to date, within a factor of two');
+  await database.query('reindex index concurrently x');
+  await passDays(database, 7);
+  await sample(database);
+  t.deepEqual(await foundNames(database, kind), ['public.x']);
+});
+
 test('another index under the same name is another index', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await makeShop(database);
@@ -335,7 +402,11 @@ test('another index under the same name is another index', async (t) => {
   t.deepEqual((await sample(database)).cleanup['unused_indexes_undecided'], { window_not_covered: 1 });
   await judgeNow(database);
   await sample(database);
-  t.is((await openFindings(database, kind))[0]!.detail['scans'], 0);
+  t.deepEqual(
+    await foundNames(database, kind),
+    ['shop.by_a', 'shop.by_b'],
+    'the scans were those of another',
+  );
 });
 
 test('too few samples give no verdict, nor does a window longer than what is remembered', async (t) => {
