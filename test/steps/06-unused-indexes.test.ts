@@ -433,6 +433,27 @@ test('too few samples give no verdict, nor does a window longer than what is rem
   t.deepEqual((await sample(database)).cleanup['unused_indexes_undecided'], { window_not_covered: 2 });
 });
 
+test('a scan that only the server has seen is believed, where the server says so', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await makeShop(database);
+  await sample(database);
+  await passDays(database, 7);
+  await scan(database, useB, 10);
+  await sample(database);
+  // As if the samples had missed it, in a way that nobody has thought of.
+  await database.query('delete from maint.index_usage_day');
+  const { cleanup } = await sample(database);
+  const [{ version } = {}] = await database.query<{ version: number }>(
+    `select current_setting('server_version_num')::int as version`,
+  );
+  if (version! >= 160_000) {
+    t.deepEqual(cleanup['unused_indexes_undecided'], { scanned_uncounted: 1 });
+    t.deepEqual(await foundNames(database, kind), ['shop.by_a']);
+  } else {
+    t.deepEqual(await foundNames(database, kind), ['shop.by_a', 'shop.by_b']);
+  }
+});
+
 test('samples write only what has changed, and forget what is gone', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await makeShop(database);
