@@ -35,7 +35,7 @@ test('every step has its file, its test and its page, and there are none without
   }
   const numbered = (folder: string, ending: string): string[] =>
     readdirSync(join(repository, folder))
-      .filter((name) => /^\d\d-/.test(name))
+      .filter((name) => /^\d\d-/.test(name) && name.endsWith(ending))
       .map((name) => name.replace(ending, ''))
       .sort();
   t.deepEqual(numbered('src/steps', '.ts'), stems);
