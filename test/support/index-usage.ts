@@ -60,3 +60,15 @@ export async function lastScanIsTold(database: TestDatabase): Promise<boolean> {
   );
   return row?.told === true;
 }
+
+/** A table with a used and an unused index, and rows to find. */
+export async function makeShop(database: TestDatabase): Promise<void> {
+  await database.query(`create schema shop; create table shop.orders (id int primary key, a int, b text)`);
+  await database.query('create index by_a on shop.orders (a); create index by_b on shop.orders (b)');
+  await database.query('insert into shop.orders select n, n, n from generate_series(1, 500) n');
+  // Its session would report what it read and wrote some seconds later, in the midst of the test.
+  await database.query('select pg_stat_force_next_flush()');
+}
+
+export const useA = 'select from shop.orders where a = 7';
+export const useB = `select from shop.orders where b = '7'`;
