@@ -31,8 +31,10 @@ const database = 'shop';
 
 export async function ownCluster(
   t: ExecutionContext,
-  settings: Record<string, string> = {},
+  more: Record<string, string> = {},
 ): Promise<OwnCluster> {
+  // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about.
+  const settings = { synchronous_commit: 'on', ...more };
   const clients: pg.Client[] = [];
   let cluster: Cluster = await startCluster({ ephemeral: true, settings });
   t.teardown(async () => {
