@@ -101,9 +101,9 @@ async function testOn(install: PostgresInstall): Promise<Outcome> {
   const began = performance.now();
   const cluster = await startCluster({ ephemeral: true, postgres: install });
   try {
-    // Only what failed is shown, with ava's reasons: four times all lines would hide it.
+    // Only what failed or was skipped is shown, with ava's reasons: four times all lines would hide it.
     const report = new Report((line) => {
-      if (!line.includes('✔')) process.stdout.write(`${install.version}: ${line}\n`);
+      if (!line.includes('✔') && !line.startsWith('#')) process.stdout.write(`${install.version}: ${line}\n`);
     });
     const ava = spawn(join(binDirectory, 'ava'), ['--tap', ...tests], {
       cwd: repository,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import type { BenchDatabase } from './database.ts';
 import { runMaintenance } from './database.ts';
+import { processOf } from './processor.ts';
 
 /** Megabytes of memory of the process's own: shared buffers and the engine's code are not in it. */
 function privateMegabytes(pid: number): number {
@@ -16,8 +17,7 @@ export async function privateMemoryOf(
   client: pg.Client,
   work: () => Promise<unknown>,
 ): Promise<{ before: number; peak: number }> {
-  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-  const pid = rows[0]?.pid ?? 0;
+  const pid = await processOf(client);
   const before = privateMegabytes(pid);
   let peak = before;
   const look = (): void => {
@@ -36,6 +36,7 @@ export async function privateMemoryOf(
 /** The default limit of the engine, and the smallest of some limits under which a run succeeds. */
 export async function memoryLimitThatSuffices(
   database: BenchDatabase,
+  args: string,
 ): Promise<{ limit: number; suffices: number | null }> {
   const first = await database.connect();
   await first.query('begin');
@@ -49,7 +50,7 @@ export async function memoryLimitThatSuffices(
     const client = await database.connect();
     await client.query('begin');
     await client.query(`select set_config('maint_v8.memory_limit', $1, false)`, [`${tried}MB`]);
-    const result = await runMaintenance(client);
+    const result = await runMaintenance(client, args);
     await client.end();
     if (result.status === 'success') return { limit, suffices: tried };
   }

@@ -1,4 +1,4 @@
-/** Figures of repeated measurements. Medians, because other work on the machine only ever makes a measurement longer. */
+/** Figures of repeated measurements. */
 
 function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -8,6 +8,8 @@ function quantile(values: readonly number[], share: number): number {
 }
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
+/** The least: other work on the machine only ever adds to a time. For ratios of two costs. */
+export const least = (values: readonly number[]): number => quantile(values, 0);
 export const p90 = (values: readonly number[]): number => quantile(values, 0.9);
 
 /** Milliseconds that `work` takes. */
@@ -18,19 +20,20 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 /**
- * Times several ways in turn, so that a busy moment of the machine hits all of them alike; the first round, which warms
- * caches, does not count.
+ * Times several ways in turn, so that a busy moment of the machine hits all of them alike. With `warmUp` there is a
+ * round before that does not count.
  */
 export async function inTurn<Name extends string>(
   rounds: number,
+  warmUp: boolean,
   ways: Record<Name, () => Promise<number>>,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(ways) as Name[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
-  for (let round = 0; round <= rounds; round += 1) {
+  for (let round = warmUp ? -1 : 0; round < rounds; round += 1) {
     for (const name of names) {
       const time = await ways[name]();
-      if (round > 0) times[name].push(time);
+      if (round >= 0) times[name].push(time);
     }
   }
   return times;

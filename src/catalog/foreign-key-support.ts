@@ -25,8 +25,6 @@ export const foreignKeySupport = `
   select k.oid as constraint_oid, x.indexrelid as index_oid, k.conrelid as table_oid
   from pg_catalog.pg_constraint as k
   join pg_catalog.pg_index as x on x.indrelid = k.conrelid
-  join pg_catalog.pg_class as c on c.oid = x.indexrelid
-  join pg_catalog.pg_am as am on am.oid = c.relam
   cross join lateral (
     select pg_catalog.array_agg(distinct u.attnum) as attnums, pg_catalog.count(distinct u.attnum) as number
     from pg_catalog.unnest(k.conkey) as u (attnum)
@@ -35,7 +33,10 @@ export const foreignKeySupport = `
     and x.indisvalid and x.indisready and x.indislive
     and x.indnkeyatts >= needed.number
     and needed.attnums <@ (x.indkey::int2[])[0:needed.number - 1]
-    and case am.amname
+    -- Not joined: the planner would pair every index with every other one of its method.
+    and case (
+          select am.amname from pg_catalog.pg_class as c join pg_catalog.pg_am as am on am.oid = c.relam
+          where c.oid = x.indexrelid)
         when 'btree' then true
         when 'hash' then needed.number = 1
         when 'gist' then coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::boolean, false)

@@ -2,7 +2,7 @@
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { usersIndex } from './index-facts.ts';
-import { owningExtension } from './invalid-indexes.ts';
+import { owningExtension } from './relations.ts';
 import { splitNodes, withoutLocations } from './node-text.ts';
 
 interface IndexFacts {
@@ -79,11 +79,10 @@ const structuresQuery = `
       'unique', x.indisunique,
       'nulls_not_distinct', x.indnullsnotdistinct,
       'immediate', x.indimmediate,
-      'constrained', x.indisprimary or x.indisexclusion
-        or exists (select from pg_catalog.pg_constraint as k where k.conindid = x.indexrelid),
+      'constrained', x.indisprimary or x.indisexclusion or k.conindid is not null,
       'replica_identity', x.indisreplident,
       'clustered', x.indisclustered,
-      'extension', ${owningExtension},
+      'extension', ${owningExtension('c.oid', 't.oid')},
       'storage', coalesce(pg_catalog.to_jsonb(c.reloptions), '[]')),
       'keys', x.indnkeyatts,
       'attributes', pg_catalog.to_jsonb(x.indkey::int2[]),
@@ -110,6 +109,9 @@ const structuresQuery = `
   join pg_catalog.pg_am as am on am.oid = c.relam
   join pg_catalog.pg_class as t on t.oid = x.indrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  left join (
+    select distinct o.conindid from pg_catalog.pg_constraint as o where o.conindid <> 0
+  ) as k on k.conindid = x.indexrelid
   where x.alike > 1
     and ${usersIndex}
   order by n.nspname, c.relname`;

@@ -89,17 +89,19 @@ const liveIndexes = `
  */
 const carryOnQuery = `
   with live as materialized (${liveIndexes}
+  ), gone as materialized (
+    select u.* from maint.index_usage as u where u.index_oid not in (select l.oid from live as l)
+  ), fresh as materialized (
+    select l.* from live as l where l.oid not in (select u.index_oid from maint.index_usage as u)
   ), moved as (
-    select distinct on (l.oid) u.usage_id, l.oid, l.definition,
-      not $2::boolean and l.definition = u.definition and l.counter >= u.counter
-        and u.witness > 0 and l.witness >= u.witness as continuous
-    from live as l
-    join maint.index_usage as u
-      on u.table_oid = l.table_oid and u.index_name = l.index_name and u.schema_name = l.schema_name
-        and u.key_columns = l.key_columns
-    where not exists (select from live as o where o.oid = u.index_oid)
-      and not exists (select from maint.index_usage as k where k.index_oid = l.oid)
-    order by l.oid, u.usage_id
+    select distinct on (f.oid) g.usage_id, f.oid, f.definition,
+      not $2::boolean and f.definition = g.definition and f.counter >= g.counter
+        and g.witness > 0 and f.witness >= g.witness as continuous
+    from fresh as f
+    join gone as g
+      on g.table_oid = f.table_oid and g.index_name = f.index_name and g.schema_name = f.schema_name
+        and g.key_columns = f.key_columns
+    order by f.oid, g.usage_id
   ), carried as (
     update maint.index_usage as u set
       index_oid = m.oid,

@@ -8,6 +8,7 @@
 import { attempt, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import type { Finding } from '../steps/step.ts';
+import { owningExtension } from './relations.ts';
 import { refreshActivity } from './sessions.ts';
 
 export interface InvalidIndex {
@@ -59,15 +60,6 @@ export interface InvalidIndexes {
   undecided: UndecidedIndex[];
 }
 
-/** An expression: the extension that owns relation c (the index) or t (its table), else null. */
-export const owningExtension = `(
-        select e.extname
-        from pg_catalog.pg_depend as d
-        join pg_catalog.pg_extension as e on e.oid = d.refobjid
-        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid in (c.oid, t.oid)
-          and d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e'
-        order by e.extname limit 1)`;
-
 const invalidIndexesQuery = `
   select pg_catalog.jsonb_build_object(
       'oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
@@ -83,7 +75,7 @@ const invalidIndexesQuery = `
         where k.conindid = x.indexrelid order by k.oid limit 1),
       'replica_identity', x.indisreplident,
       'clustered', x.indisclustered,
-      'extension', ${owningExtension}
+      'extension', ${owningExtension('c.oid', 't.oid')}
     ) as row
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as c on c.oid = x.indexrelid

@@ -1,6 +1,7 @@
 /** The materialized views of the database, what each is made from, and how it was last seen. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
+import { ambiguousNames, owningExtension } from './relations.ts';
 
 /** A table whose rows a materialized view is made from: rows written as counted by the server, its file, if empty. */
 export type BaseTable = [writes: number, filenode: number, empty: boolean];
@@ -142,11 +143,7 @@ const matviewsQuery = `
     ) as u
     group by u.matview
   ),
-  ambiguous as materialized (
-    select c.relname
-    from pg_catalog.pg_class as c
-    where c.relkind in ('r', 'p', 'v', 'm', 'f')
-    group by c.relname having pg_catalog.count(*) > 1
+  ambiguous as materialized (${ambiguousNames}
   )
   select pg_catalog.jsonb_build_object(
       'oid', m.oid::int8, 'schema', m.nspname, 'name', m.relname, 'quoted', m.quoted,
@@ -155,13 +152,7 @@ const matviewsQuery = `
       'own_writes', pg_catalog.pg_stat_get_tuples_inserted(m.oid) + pg_catalog.pg_stat_get_tuples_updated(m.oid)
         + pg_catalog.pg_stat_get_tuples_deleted(m.oid),
       'base', coalesce(based.base, '{}'),
-      'extension', (
-        select e.extname
-        from pg_catalog.pg_depend as d
-        join pg_catalog.pg_extension as e on e.oid = d.refobjid
-        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = m.oid and d.deptype = 'e'
-          and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-        order by e.extname limit 1),
+      'extension', ${owningExtension('m.oid')},
       'rows', greatest(m.reltuples, pg_catalog.pg_stat_get_live_tuples(m.oid), 0),
       'name_is_unique', m.relname not in (select a.relname from ambiguous as a),
       'columns', coalesce(columns.list, '[]'),

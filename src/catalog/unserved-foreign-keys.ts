@@ -2,6 +2,7 @@
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { foreignKeySupport } from './foreign-key-support.ts';
+import { ambiguousNames, owningExtension } from './relations.ts';
 
 export interface UnservedForeignKey {
   schema: string;
@@ -128,12 +129,6 @@ const unservedQuery = `
     from constraint_tree as t
     join support as s on s.constraint_oid = t.constraint_oid
   ),
-  base_type (oid, base) as (
-    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
-    union all
-    select t.oid, b.base from base_type as b
-    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
-  ),
   counted as materialized (
     select t.root,
       pg_catalog.count(*) filter (where t.relkind = 'r') as holders,
@@ -147,11 +142,29 @@ const unservedQuery = `
     join pg_catalog.pg_class as c on c.oid = t.relation
     group by t.root
   ),
-  ambiguous as materialized (
-    select c.relname
-    from pg_catalog.pg_class as c
-    where c.relkind in ('r', 'p', 'v', 'm', 'f')
-    group by c.relname having pg_catalog.count(*) > 1
+  ambiguous as materialized (${ambiguousNames}
+  ),
+  -- First and by hashing: what comes after is looked up one by one for those that are left.
+  unserved as materialized (
+    select k.oid
+    from pg_catalog.pg_constraint as k
+    where k.contype = 'f' and k.conparentid = 0
+      and (k.oid, k.conrelid) not in (select s.root, s.relation from served as s)
+  ),
+  unserved_leaf as materialized (
+    select u.oid as root, t.relation
+    from unserved as u
+    join pg_catalog.pg_constraint as k on k.oid = u.oid
+    join table_tree as t on t.root = k.conrelid and t.parent is not null and t.relkind = 'r'
+    where (u.oid, t.relation) not in (select s.root, s.relation from served as s)
+  ),
+  missing as materialized (
+    select u.root, pg_catalog.jsonb_agg(pg_catalog.format('%I.%I', n.nspname, c.relname)
+      order by n.nspname, c.relname) as names
+    from unserved_leaf as u
+    join pg_catalog.pg_class as c on c.oid = u.relation
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    group by u.root
   )
   select pg_catalog.jsonb_build_object(
       'schema', n.nspname, 'table', c.relname, 'constraint', k.conname,
@@ -164,13 +177,7 @@ const unservedQuery = `
         select pg_catalog.jsonb_agg(a.attname order by u.position)
         from rows from (pg_catalog.unnest(k.confkey)) with ordinality as u (attnum, position)
         join pg_catalog.pg_attribute as a on a.attrelid = k.confrelid and a.attnum = u.attnum),
-      'extension', (
-        select e.extname
-        from pg_catalog.pg_depend as d
-        join pg_catalog.pg_extension as e on e.oid = d.refobjid
-        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
-          and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-        order by e.extname limit 1),
+      'extension', ${owningExtension('c.oid')},
       'partitioned', c.relkind = 'p',
       'partitions', coalesce(missing.names, '[]'),
       'validated', k.convalidated,
@@ -184,7 +191,8 @@ const unservedQuery = `
         when c.relkind = 'p' then (${partitionedRemedy})
         else pg_catalog.format('create index concurrently on %I.%I (%s);', n.nspname, c.relname, keys.list) end
     ) as row
-  from pg_catalog.pg_constraint as k
+  from unserved
+  join pg_catalog.pg_constraint as k on k.oid = unserved.oid
   join pg_catalog.pg_class as c on c.oid = k.conrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   join pg_catalog.pg_class as fc on fc.oid = k.confrelid
@@ -202,22 +210,24 @@ const unservedQuery = `
         as u (attnum, operator, position)
       join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = u.attnum
       join pg_catalog.pg_operator as o on o.oid = u.operator
-      join base_type as b on b.oid = a.atttypid
+      cross join lateral (
+        select case t.typtype when 'd' then (
+            with recursive domain (oid, kind) as (
+              select t.typbasetype, 'd'::"char"
+              union all
+              select d.typbasetype, d.typtype from domain join pg_catalog.pg_type as d
+                on d.oid = domain.oid and d.typtype = 'd')
+            select domain.oid from domain join pg_catalog.pg_type as last on last.oid = domain.oid
+            where last.typtype <> 'd' order by domain.oid limit 1)
+          else t.oid end as base
+        from pg_catalog.pg_type as t where t.oid = a.atttypid
+      ) as b
       group by a.attname
     ) as one
   ) as keys
-  left join lateral (
-    select pg_catalog.jsonb_agg(pg_catalog.format('%I.%I', ln.nspname, lc.relname) order by ln.nspname, lc.relname) as names
-    from table_tree as t
-    join pg_catalog.pg_class as lc on lc.oid = t.relation
-    join pg_catalog.pg_namespace as ln on ln.oid = lc.relnamespace
-    where c.relkind = 'p' and t.root = k.conrelid and t.relkind = 'r'
-      and not exists (select from served as s where s.root = k.oid and s.relation = t.relation)
-  ) as missing on true
-  where k.contype = 'f' and k.conparentid = 0
-    and c.relpersistence <> 't'
+  left join missing on missing.root = k.oid
+  where c.relpersistence <> 't'
     and n.nspname not in ('pg_catalog', 'information_schema', 'pgboss')
-    and not exists (select from served as s where s.root = k.oid and s.relation = k.conrelid)
     and (c.relkind <> 'p' or own.holders = 0 or missing.names is not null)
   order by n.nspname, c.relname, k.conname`;
 

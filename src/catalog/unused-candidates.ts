@@ -3,7 +3,7 @@ import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { foreignKeySupport } from './foreign-key-support.ts';
 import { indexTrees, usersIndex } from './index-facts.ts';
-import { owningExtension } from './invalid-indexes.ts';
+import { owningExtension } from './relations.ts';
 
 export interface UnusedCandidate {
   oid: number;
@@ -27,18 +27,30 @@ export interface UnusedCandidate {
   statistics_unknown: boolean;
 }
 
-/** Where pg_statistic may not be read, a table that has ever been analysed or filled may have statistics. */
-function planStatistics(mayRead: boolean, oid: string): string {
-  return mayRead ? `exists (select from pg_catalog.pg_statistic as s where s.starelid = ${oid})` : 'false';
+/** What the query may ask of this server, by this role. */
+export interface StatisticsAccess {
+  mayReadPgStatistic: boolean;
+  /** Whether the server knows when an index was last scanned: PostgreSQL 16. */
+  knowsLastScan: boolean;
 }
 
+/** Conditions on a member m of a tree and its pg_index row x. */
+const hasStatistics =
+  'x.indexprs is not null and exists (select from pg_catalog.pg_statistic as s where s.starelid = m.oid)';
+/** Where pg_statistic may not be read: a table that was ever analysed or filled may have statistics. */
+const mayHaveStatistics = `x.indexprs is not null
+      and exists (select from pg_catalog.pg_class as xt where xt.oid = x.indrelid and xt.reltuples >= 0)`;
+
 /**
- * Left out: what enforces or identifies something (unique, exclusion, any constraint, replica identity), what somebody
- * chose for another use (clustered), what serves a foreign key, expression indexes with statistics (the planner uses
- * them without a scan), attached indexes (judged at their root), and what is clearly in use. For a root each holds of
- * every index of its tree: dropping it drops them all.
+ * Left out: what enforces or identifies something (unique and exclusion, thus every index of a constraint; replica
+ * identity), what somebody chose for another use (clustered), what serves a foreign key, expression indexes with
+ * statistics (the planner uses them without a scan), attached indexes (judged at their root), and what is clearly in
+ * use. For a root each holds of every index of its tree: dropping it drops them all.
+ *
+ * `in (select ...)` beside `or` and `not` is hashed whatever the planner expects; a join of what it knows nothing
+ * about may become one look through all rows for each.
  */
-function candidatesQuery(mayReadStatistics: boolean): string {
+function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess): string {
   return `
   with today as materialized (
     select ($1::timestamptz at time zone 'utc')::date as day
@@ -69,25 +81,34 @@ function candidatesQuery(mayReadStatistics: boolean): string {
         order by d.day limit 1), u.scans) < b.min_scans
   ), member as materialized (
     select k.index_oid as root_oid, k.index_oid as oid from candidate as k
-    union
-    select t.root_oid, t.oid from (${indexTrees}) as t join candidate as k on k.index_oid = t.root_oid
+    union all
+    select t.root_oid, t.oid from (${indexTrees}) as t
+    where t.oid <> t.root_oid and (t.root_oid in (select k.index_oid from candidate as k)) is true
+  ), serving as materialized (
+    select f.index_oid from (${foreignKeySupport}) as f
   ), spared as materialized (
     select m.root_oid
     from member as m
     join pg_catalog.pg_index as x on x.indexrelid = m.oid
     where x.indisreplident or x.indisclustered
-      or x.indexprs is not null and ${planStatistics(mayReadStatistics, 'm.oid')}
-    union
-    select m.root_oid from member as m join pg_catalog.pg_constraint as k on k.conindid = m.oid
-    union
-    select m.root_oid from member as m join (${foreignKeySupport}) as f on f.index_oid = m.oid
+      or m.oid in (select f.index_oid from serving as f)
+      or ${mayReadPgStatistic ? hasStatistics : 'false'}
+  ), unclear as materialized (
+    select m.root_oid
+    from member as m
+    join pg_catalog.pg_index as x on x.indexrelid = m.oid
+    where ${mayReadPgStatistic ? 'false' : mayHaveStatistics}
+  ), last_scan as materialized (
+    select m.root_oid, pg_catalog.max(${knowsLastScan ? 'pg_catalog.pg_stat_get_lastscan(m.oid)' : 'null::timestamptz'}) as at
+    from member as m
+    group by m.root_oid
   )
   select pg_catalog.jsonb_build_object(
       'oid', k.index_oid::bigint, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_table', pg_catalog.format('%I.%I', tn.nspname, t.relname),
       'partitioned', k.relkind = 'I',
-      'extension', ${owningExtension},
+      'extension', ${owningExtension('c.oid', 't.oid')},
       'scans', k.scans,
       'known_days', pg_catalog.extract('epoch', $1::timestamptz - k.known_since) / 86400,
       'days', coalesce((
@@ -95,27 +116,15 @@ function candidatesQuery(mayReadStatistics: boolean): string {
           'ago', today.day - d.day, 'scans_before', d.scans_before) order by d.day desc)
         from maint.index_usage_day as d cross join today
         where d.usage_id = k.usage_id), '[]'),
-      'last_scan_days', (
-        select pg_catalog.extract('epoch', $1::timestamptz
-          - pg_catalog.max((pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::timestamptz)) / 86400
-        from member as m
-        join pg_catalog.pg_stat_all_indexes as s on s.indexrelid = m.oid
-        where m.root_oid = k.index_oid),
-      'statistics_unknown', ${
-        mayReadStatistics
-          ? 'false'
-          : `exists (
-        select from member as m
-        join pg_catalog.pg_index as x on x.indexrelid = m.oid and x.indexprs is not null
-        join pg_catalog.pg_class as xt on xt.oid = x.indrelid and xt.reltuples >= 0
-        where m.root_oid = k.index_oid)`
-      }) as row
+      'last_scan_days', pg_catalog.extract('epoch', $1::timestamptz - l.at) / 86400,
+      'statistics_unknown', k.index_oid in (select u.root_oid from unclear as u)) as row
   from candidate as k
+  join last_scan as l on l.root_oid = k.index_oid
   join pg_catalog.pg_class as c on c.oid = k.index_oid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   join pg_catalog.pg_class as t on t.oid = k.indrelid
   join pg_catalog.pg_namespace as tn on tn.oid = t.relnamespace
-  where not exists (select from spared as s where s.root_oid = k.index_oid)
+  where k.index_oid not in (select s.root_oid from spared as s)
   order by n.nspname, c.relname`;
 }
 
@@ -124,7 +133,7 @@ export function unusedCandidates(
   now: string,
   window: number,
   minScans: number,
-  mayReadStatistics: boolean,
+  access: StatisticsAccess,
 ): Program<UnusedCandidate[]> {
-  return query<UnusedCandidate>(candidatesQuery(mayReadStatistics), [now, window, minScans]);
+  return query<UnusedCandidate>(candidatesQuery(access), [now, window, minScans]);
 }

@@ -23,7 +23,7 @@ function databaseError(error: unknown): unknown {
 
 /** A SQLSTATE as the number PostgreSQL keeps it as: six bits a character, the first lowest (MAKE_SQLSTATE). */
 function packed(state: string): number {
-  return [...state].reduce(
+  return Array.from(state).reduce(
     (sum, character, index) => sum + ((character.charCodeAt(0) - 48) & 63) * 64 ** index,
     0,
   );

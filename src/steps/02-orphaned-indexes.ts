@@ -5,12 +5,12 @@
  */
 import {
   invalidIndexes,
-  owningExtension,
   undecidedFindings,
   undecidedNames,
   workInProgress,
 } from '../catalog/invalid-indexes.ts';
 import type { InvalidIndex } from '../catalog/invalid-indexes.ts';
+import { owningExtension } from '../catalog/relations.ts';
 import { isBaseOf, parseLeftoverName } from '../catalog/leftover-names.ts';
 import { incompletePartitionedIndexes } from '../catalog/partitioned-indexes.ts';
 import type { IncompletePartitionedIndex } from '../catalog/partitioned-indexes.ts';
@@ -89,7 +89,7 @@ const repackCandidatesQuery = `
       'quoted_table', pg_catalog.format('%I.%I', n.nspname, t.relname),
       'definition', pg_catalog.pg_get_indexdef(x.indexrelid),
       'size_bytes', pg_catalog.pg_relation_size(x.indexrelid),
-      'extension', ${owningExtension},
+      'extension', ${owningExtension('c.oid', 't.oid')},
       'original_oid', o.indexrelid::int8) as row
   from pg_catalog.pg_class as c
   join pg_catalog.pg_index as x on x.indexrelid = c.oid

@@ -19,6 +19,9 @@ export const unusedIndexKind = 'index.unused';
  */
 const sampledShare = 0.5;
 
+/** The first server that says when an index was last scanned. */
+const lastScanSince = 160_000;
+
 /** Why an index can't be judged now. */
 type Undecided =
   | 'window_not_covered'
@@ -180,12 +183,10 @@ export default defineStep({
     yield* sampleIndexUsage(context.now, state, days_unused);
 
     const sampled = yield* sampleDays(context.now);
-    const candidates = yield* unusedCandidates(
-      context.now,
-      days_unused,
-      min_scans,
-      state.may_read_pg_statistic,
-    );
+    const candidates = yield* unusedCandidates(context.now, days_unused, min_scans, {
+      mayReadPgStatistic: state.may_read_pg_statistic,
+      knowsLastScan: context.serverVersion >= lastScanSince,
+    });
     const judged = candidates.map((index) => {
       const settings = context.configFor(index);
       return { index, window: settings.days_unused, ...judge(index, settings, sampled) };

@@ -4,20 +4,7 @@ import pg from 'pg';
 import { install } from '../../src/worker/install.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-
-/** Somebody else made it: duplicate_object, or unique_violation when it was at the same moment. */
-const alreadyThere = new Set(['42710', '23505']);
-
-/** Roles belong to the server, which other tests use at the same time: made once, never dropped. */
-async function provideRoles(database: TestDatabase): Promise<void> {
-  for (const role of ['maint_reader', 'maint_operator', 'test_plain']) {
-    try {
-      await database.query(`create role ${role}`);
-    } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || !alreadyThere.has(error.code ?? '')) throw error;
-    }
-  }
-}
+import { provideRoles } from '../support/roles.ts';
 
 async function installedWithRoles(t: ExecutionContext): Promise<TestDatabase> {
   const database = await createDatabase(t);

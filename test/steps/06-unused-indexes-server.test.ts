@@ -11,10 +11,12 @@ import { judgeNow, passDays, sample, scan } from '../support/index-usage.ts';
 import { openFindings, queuedActions, waitForRow } from '../support/maintenance.ts';
 
 const kind = 'index.unused';
+// Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about.
+const settings = { synchronous_commit: 'on' };
 let cluster: Cluster;
 
 test.before(async () => {
-  cluster = await startCluster({ ephemeral: true });
+  cluster = await startCluster({ ephemeral: true, settings });
   process.env['MAINT_TEST_URL'] = cluster.url;
 });
 
@@ -34,7 +36,12 @@ async function restart(signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
   const { pid } = rows[0]!;
   process.kill(pid, signal);
   while (isRunning(pid)) await sleep(20);
-  cluster = await startCluster({ ephemeral: true, directory: cluster.directory, port: cluster.port });
+  cluster = await startCluster({
+    ephemeral: true,
+    directory: cluster.directory,
+    port: cluster.port,
+    settings,
+  });
 }
 
 function isRunning(pid: number): boolean {

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import { foundNames, openFindings, openTransaction, queuedActions, run } from '../support/maintenance.ts';
 import { hostileNames } from '../support/names.ts';
-import { cases } from './10-redundant-cases.ts';
+import { cases } from './redundant-cases/index.ts';
 
 const { escapeIdentifier: quote } = pg;
 const kind = 'index.redundant';

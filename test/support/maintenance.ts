@@ -64,10 +64,14 @@ export async function run(database: TestDatabase, options: RunOptions = {}): Pro
   return row.result;
 }
 
+/** One connection of each database for the runs of the host in Node, as the runs in the database share one. */
+const runners = new WeakMap<TestDatabase, Promise<pg.Client>>();
+
 /** The same run by the host in Node. */
 export async function runFromNode(database: TestDatabase, options: RunOptions = {}): Promise<RunResult> {
-  const client = await database.client();
-  return (await runOverConnection(client, { force: true, ...options })) as unknown as RunResult;
+  const runner = runners.get(database) ?? database.client();
+  runners.set(database, runner);
+  return (await runOverConnection(await runner, { force: true, ...options })) as unknown as RunResult;
 }
 
 /** Open findings of a kind, or of all kinds that start with `kind` when it ends with a dot. */

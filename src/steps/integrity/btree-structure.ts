@@ -3,25 +3,34 @@
  * Within a time budget, least recently checked first; maint.index_check keeps when and with what outcome. An index
  * counts as examined while its last check is younger than btree_recheck_days.
  */
-import { attempt, clock, query } from '../../core/program.ts';
+import { attempt, clock, query, queryOne } from '../../core/program.ts';
 import type { Failure, Program } from '../../core/program.ts';
 import { sqlstate, unexaminedReason } from '../../core/sqlstate.ts';
 import type { UnexaminedReason } from '../../core/sqlstate.ts';
 import type { IntegrityCheck, IntegrityReport } from './check.ts';
-import { integrityKind, summarizeNames, userSchema } from './check.ts';
+import { integrityKind, namesInSummary, summarizeNames, userSchema } from './check.ts';
 import type { Finding } from '../step.ts';
 
-interface Index {
+/** An index whose last check is too old, or found it corrupt. */
+interface DueIndex {
+  oid: number;
+  pages: number;
+  /** A check of this very file is young enough to count. */
+  recent: boolean;
+  corrupt: boolean;
+}
+
+interface Listing {
+  total: number;
+  due: DueIndex[];
+}
+
+interface Name {
   oid: number;
   schema: string;
   table: string;
   index: string;
   quoted: string;
-  relfilenode: number;
-  pages: number;
-  /** A check of this very file is young enough to count. */
-  recent: boolean;
-  outcome: 'sound' | 'corrupt' | 'not_examined' | null;
 }
 
 interface Availability {
@@ -59,44 +68,88 @@ const availabilityQuery = `
       ), false)) as row
   order by 1`;
 
-/** Ready and valid B-trees that this session can read. The corrupt come first: they are what must be looked at again. */
+/**
+ * Ready and valid B-trees that this session can read; of those that are due no more than it takes to check them, since
+ * there may be many. The corrupt come first: they are what must be looked at again.
+ */
 const indexesQuery = `
+  select pg_catalog.jsonb_build_object('total', pg_catalog.count(*), 'due', coalesce(
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object('oid', i.oid::int8, 'pages', i.pages, 'recent', i.recent, 'corrupt', i.corrupt)
+        order by i.corrupt desc, i.checked_at nulls first, i.pages, i.nspname, i.relname)
+      filter (where i.corrupt or not i.recent), '[]')) as row
+  from (
+    select c.oid, n.nspname, c.relname, greatest(c.relpages, 1) as pages, k.checked_at,
+      coalesce(k.outcome = 'corrupt', false) as corrupt,
+      coalesce(k.outcome <> 'not_examined'
+        and k.checked_at > pg_catalog.clock_timestamp() - pg_catalog.make_interval(days => $1::int), false) as recent
+    from pg_catalog.pg_index as x
+    join pg_catalog.pg_class as c on c.oid = x.indexrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_am as m on m.oid = c.relam and m.amname = 'btree'
+    left join maint.index_check as k on k.index_oid = c.oid and k.relfilenode = c.relfilenode
+    where x.indisvalid and x.indisready and c.relkind = 'i' and c.relpersistence <> 't'
+      and (${userSchema} or n.nspname in ('pg_catalog', 'pg_toast'))
+  ) as i
+  order by 1`;
+
+const namesQuery = `
   select pg_catalog.jsonb_build_object('oid', c.oid::int8, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
-      'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
-      'relfilenode', c.relfilenode::int8, 'pages', greatest(c.relpages, 1),
-      'recent', coalesce(k.outcome <> 'not_examined'
-        and k.checked_at > pg_catalog.clock_timestamp() - pg_catalog.make_interval(days => $1::int), false),
-      'outcome', k.outcome) as row
-  from pg_catalog.pg_index as x
-  join pg_catalog.pg_class as c on c.oid = x.indexrelid
+      'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname)) as row
+  from pg_catalog.jsonb_array_elements_text($1::jsonb) as wanted (oid)
+  join pg_catalog.pg_class as c on c.oid = wanted.oid::oid
+  join pg_catalog.pg_index as x on x.indexrelid = c.oid
   join pg_catalog.pg_class as t on t.oid = x.indrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  join pg_catalog.pg_am as m on m.oid = c.relam and m.amname = 'btree'
-  left join maint.index_check as k on k.index_oid = c.oid and k.relfilenode = c.relfilenode
-  where x.indisvalid and x.indisready and c.relkind = 'i' and c.relpersistence <> 't'
-    and (${userSchema} or n.nspname in ('pg_catalog', 'pg_toast'))
-  order by k.outcome is not distinct from 'corrupt' desc, k.checked_at nulls first, c.relpages, n.nspname, c.relname`;
+  order by n.nspname, c.relname`;
 
-/** Names are taken from the catalog again: sending them back and forth costs more than the join. */
-const rememberQuery = `
-  with remembered as (
-    insert into maint.index_check (index_oid, schema_name, table_name, index_name, relfilenode, pages, outcome,
+/**
+ * Keeps rows s (oid, outcome, reason, duration_ms). An index that has vanished meanwhile is left out, and one known to
+ * be corrupt remains so until somebody could look again.
+ */
+const remember = (rows: string): string => `
+    insert into maint.index_check as k (index_oid, schema_name, table_name, index_name, relfilenode, pages, outcome,
       reason, duration_ms, checked_at)
-    select k.oid, n.nspname, t.relname, c.relname, k.relfilenode, k.pages, k.outcome, k.reason, k.duration_ms,
-      pg_catalog.clock_timestamp()
-    from pg_catalog.jsonb_to_recordset($1::jsonb) as k (oid oid, relfilenode oid, pages bigint, outcome text,
-      reason text, duration_ms numeric)
-    join pg_catalog.pg_class as c on c.oid = k.oid
-    join pg_catalog.pg_index as x on x.indexrelid = k.oid
+    select c.oid, n.nspname, t.relname, c.relname, c.relfilenode, greatest(c.relpages, 1), s.outcome, s.reason,
+      s.duration_ms, pg_catalog.clock_timestamp()
+    from ${rows}
+    join pg_catalog.pg_class as c on c.oid = s.oid
+    join pg_catalog.pg_index as x on x.indexrelid = c.oid
     join pg_catalog.pg_class as t on t.oid = x.indrelid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     on conflict (index_oid) do update set
       schema_name = excluded.schema_name, table_name = excluded.table_name, index_name = excluded.index_name,
       relfilenode = excluded.relfilenode, pages = excluded.pages, outcome = excluded.outcome,
       reason = excluded.reason, duration_ms = excluded.duration_ms, checked_at = excluded.checked_at
-    returning 1
+    where (k.outcome, excluded.outcome) <> ('corrupt', 'not_examined') or k.relfilenode <> excluded.relfilenode
+    returning k.index_oid`;
+
+const rememberFailureQuery = `
+  with remembered as (${remember(
+    'pg_catalog.jsonb_to_record($1::jsonb) as s (oid oid, outcome text, reason text, duration_ms numeric)',
+  )}
   )
   select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from remembered order by 1`;
+
+/**
+ * Checks the indexes of a batch until the time is up, remembers those as sound and returns which they are. The call is
+ * volatile, so that it and the clock readings around it are made row by row, from left to right.
+ */
+const checkQuery = (schema: string): string => `
+  with began as materialized (
+    select pg_catalog.clock_timestamp() as at
+  ), checked as materialized (
+    select i.oid::oid as oid, pg_catalog.clock_timestamp() as started,
+      ${schema}.bt_index_check(i.oid::oid::regclass) as checked, pg_catalog.clock_timestamp() as finished
+    from began as b
+    cross join pg_catalog.jsonb_array_elements_text($1::jsonb) as i (oid)
+    where pg_catalog.clock_timestamp() < b.at + $2::float8 * interval '1 millisecond'
+  ), remembered as (${remember(`(
+      select c.oid, 'sound' as outcome, null as reason,
+        extract(epoch from c.finished - c.started) * 1000 as duration_ms
+      from checked as c) as s`)}
+  )
+  select pg_catalog.jsonb_agg(c.oid::int8 order by c.oid) as row from checked as c order by 1`;
 
 /** Of indexes large enough that pages, not the call, take the time. */
 const speedQuery = `
@@ -106,16 +159,10 @@ const speedQuery = `
 
 const name = 'btree_structure';
 
-interface Checked {
-  oid: number;
-  duration_ms: number;
-}
-
 interface Examination {
-  index: Index;
+  index: DueIndex;
   outcome: 'sound' | 'corrupt' | 'not_examined';
   failure: Failure | null;
-  durationMs: number;
 }
 
 function outcomeOf(failure: Failure): Examination['outcome'] {
@@ -123,40 +170,26 @@ function outcomeOf(failure: Failure): Examination['outcome'] {
   return corrupt.includes(failure.sqlstate) ? 'corrupt' : 'not_examined';
 }
 
-/**
- * Checks the indexes of a batch until the time is up, and says how long each took. The call is volatile, so that it and
- * the clock readings around it are made row by row, from left to right.
- */
-const checkQuery = (schema: string): string => `
-  with began as materialized (select pg_catalog.clock_timestamp() as at)
-  select pg_catalog.jsonb_build_object('oid', c.oid::int8,
-      'duration_ms', extract(epoch from c.finished - c.started)::float8 * 1000) as row
-  from (
-    select i.oid::oid as oid, pg_catalog.clock_timestamp() as started,
-      ${schema}.bt_index_check(i.oid::oid::regclass) as checked, pg_catalog.clock_timestamp() as finished
-    from began as b
-    cross join pg_catalog.jsonb_array_elements_text($1::jsonb) as i (oid)
-    where pg_catalog.clock_timestamp() < b.at + $2::float8 * interval '1 millisecond'
-  ) as c
-  order by c.oid`;
-
 /** Checks a batch; where one of it fails, its halves, so that each failure is told of the index that it is about. */
-function* examineBatch(batch: readonly Index[], schema: string, deadline: number): Program<Examination[]> {
+function* examineBatch(batch: readonly DueIndex[], schema: string, deadline: number): Program<Examination[]> {
   const started = yield* clock();
-  const outcome = yield* attempt(() =>
-    query<Checked>(checkQuery(schema), [batch.map(({ oid }) => oid), deadline - started]),
+  const attempted = yield* attempt(() =>
+    queryOne<number[] | null>(checkQuery(schema), [batch.map(({ oid }) => oid), deadline - started]),
   );
-  if (outcome.ok) {
-    const checked = new Map(outcome.value.map(({ oid, duration_ms }) => [oid, duration_ms]));
-    return batch.flatMap((index) => {
-      const durationMs = checked.get(index.oid);
-      return durationMs === undefined ? [] : [{ index, outcome: 'sound', failure: null, durationMs }];
-    });
+  if (attempted.ok) {
+    const checked = new Set(attempted.value);
+    return batch
+      .filter(({ oid }) => checked.has(oid))
+      .map((index) => ({ index, outcome: 'sound', failure: null }));
   }
   const [index] = batch;
   if (index !== undefined && batch.length === 1) {
-    const { failure } = outcome;
-    return [{ index, outcome: outcomeOf(failure), failure, durationMs: (yield* clock()) - started }];
+    const { failure } = attempted;
+    const outcome = outcomeOf(failure);
+    const reason = `${failure.sqlstate} ${failure.message}`;
+    const duration = (yield* clock()) - started;
+    yield* query(rememberFailureQuery, [{ oid: index.oid, outcome, reason, duration_ms: duration }]);
+    return [{ index, outcome, failure }];
   }
   const half = Math.ceil(batch.length / 2);
   const first = yield* examineBatch(batch.slice(0, half), schema, deadline);
@@ -164,7 +197,7 @@ function* examineBatch(batch: readonly Index[], schema: string, deadline: number
 }
 
 /** Checks indexes in the given order as long as the budget lasts; one whose predicted time is more is passed over. */
-function* examine(indexes: readonly Index[], schema: string, budgetMs: number): Program<Examination[]> {
+function* examine(indexes: readonly DueIndex[], schema: string, budgetMs: number): Program<Examination[]> {
   const examinations: Examination[] = [];
   const [measured] = yield* query<number | null>(speedQuery);
   const pagesPerMs = measured ?? initialPagesPerMs;
@@ -173,7 +206,7 @@ function* examine(indexes: readonly Index[], schema: string, budgetMs: number): 
   while (next < indexes.length) {
     const left = deadline - (yield* clock());
     if (left <= 0) break;
-    const batch: Index[] = [];
+    const batch: DueIndex[] = [];
     let predicted = 0;
     for (let index = indexes[next]; index && batch.length < batchSize; index = indexes[next]) {
       const own = index.pages / pagesPerMs;
@@ -188,34 +221,20 @@ function* examine(indexes: readonly Index[], schema: string, budgetMs: number): 
   return examinations;
 }
 
-function* remember(examinations: readonly Examination[]): Program<void> {
-  if (examinations.length === 0) return;
-  yield* query(rememberQuery, [
-    examinations.map(({ index, outcome, failure, durationMs }) => ({
-      oid: index.oid,
-      relfilenode: index.relfilenode,
-      pages: index.pages,
-      outcome,
-      reason: failure ? `${failure.sqlstate} ${failure.message}` : null,
-      duration_ms: durationMs,
-    })),
-  ]);
-}
-
-function corruptFinding({ index, failure }: Examination): Finding {
+function corruptFinding({ schema, table, index, quoted }: Name, failure: Failure | null): Finding {
   return {
     kind: integrityKind(name),
     severity: 'critical',
-    schema: index.schema,
-    table: index.table,
-    object: index.index,
-    summary: `Index ${index.quoted} is corrupt: ${failure?.message ?? 'amcheck failed'}.`,
+    schema,
+    table,
+    object: index,
+    summary: `Index ${quoted} is corrupt: ${failure?.message ?? 'amcheck failed'}.`,
     detail: {
       sqlstate: failure?.sqlstate ?? null,
       message: failure?.message ?? null,
       detail: failure?.detail ?? null,
     },
-    remedy: `reindex index concurrently ${index.quoted};`,
+    remedy: `reindex index concurrently ${quoted};`,
   };
 }
 
@@ -223,47 +242,60 @@ function unavailable(total: number, reason: UnexaminedReason, detail: string): I
   return { findings: [], total, examined: 0, unexamined: { reason, detail } };
 }
 
+function* namesOf(indexes: readonly DueIndex[]): Program<Map<number, Name>> {
+  if (indexes.length === 0) return new Map();
+  const names = yield* query<Name>(namesQuery, [indexes.map(({ oid }) => oid)]);
+  return new Map(names.map((each) => [each.oid, each]));
+}
+
 export const btreeStructure: IntegrityCheck = {
   name,
   title: 'Structure of B-tree indexes (amcheck)',
   *look({ config }) {
-    const indexes = yield* query<Index>(indexesQuery, [config.btree_recheck_days]);
-    const [available] = yield* query<Availability>(availabilityQuery);
-    if (!available?.schema) return unavailable(indexes.length, 'not_installed', 'create extension amcheck;');
+    const { total, due } = yield* queryOne<Listing>(indexesQuery, [config.btree_recheck_days]);
+    const available = yield* queryOne<Availability>(availabilityQuery);
+    if (!available.schema) return unavailable(total, 'not_installed', 'create extension amcheck;');
     if (!available.permitted) {
       return unavailable(
-        indexes.length,
+        total,
         'not_permitted',
         `grant execute on function ${available.schema}.bt_index_check(regclass) to the owner of schema maint`,
       );
     }
-    const due = indexes.filter(({ recent, outcome }) => !recent || outcome === 'corrupt');
     const examinations = yield* examine(due, available.schema, config.btree_time_budget);
-    yield* remember(examinations);
 
-    const looked = new Map(examinations.map((examination) => [examination.index.oid, examination]));
-    const isExamined = (index: Index): boolean => {
-      const outcome = looked.get(index.oid)?.outcome;
-      return outcome === undefined ? index.recent : outcome !== 'not_examined';
-    };
-    const missed = indexes.filter((index) => !isExamined(index));
+    const outcomes = new Map(examinations.map(({ index, outcome }) => [index.oid, outcome]));
+    const missed = due.filter(({ oid, recent }) => {
+      const outcome = outcomes.get(oid);
+      return outcome === undefined ? !recent : outcome === 'not_examined';
+    });
     const failure = examinations.find(({ outcome }) => outcome === 'not_examined')?.failure;
+    const corrupt = examinations.filter(({ outcome }) => outcome === 'corrupt');
+    const stillCorrupt = due.filter(
+      (index) => index.corrupt && (outcomes.get(index.oid) ?? 'not_examined') === 'not_examined',
+    );
+    const mentioned = missed.slice(0, namesInSummary);
+    const names = yield* namesOf([...corrupt.map(({ index }) => index), ...stillCorrupt, ...mentioned]);
+    const nameOf = ({ oid }: DueIndex): Name[] => [names.get(oid) ?? []].flat();
+    const summary = summarizeNames(
+      mentioned.flatMap(nameOf).map(({ quoted }) => quoted),
+      missed.length,
+    );
     return {
-      findings: examinations.filter(({ outcome }) => outcome === 'corrupt').map(corruptFinding),
-      total: indexes.length,
-      examined: indexes.length - missed.length,
+      findings: corrupt.flatMap((each) =>
+        nameOf(each.index).map((named) => corruptFinding(named, each.failure)),
+      ),
+      total,
+      examined: total - missed.length,
       note: { checked_now: examinations.length },
       ...(missed.length > 0 && {
         unexamined: {
           reason: (failure && unexaminedReason(failure.sqlstate)) ?? (failure ? 'failed' : 'timed_out'),
-          detail: `${failure ? `${failure.message}: ` : ''}${summarizeNames(missed.map(({ quoted }) => quoted))}`,
+          detail: `${failure ? `${failure.message}: ` : ''}${summary}`,
         },
       }),
-      keepOpen: indexes
-        .filter(
-          ({ oid, outcome }) =>
-            outcome === 'corrupt' && (looked.get(oid)?.outcome ?? 'not_examined') === 'not_examined',
-        )
+      keepOpen: stillCorrupt
+        .flatMap(nameOf)
         .map(({ schema, table, index }) => ({ kind: integrityKind(name), schema, table, object: index })),
     };
   },

@@ -48,9 +48,12 @@ export function wholeReport(total: number, findings: Finding[]): IntegrityReport
 export const userSchema = `n.nspname not in ('pg_catalog', 'information_schema')
     and n.nspname !~ '^pg_(toast|temp_|toast_temp_)'`;
 
-/** The first few of many names, for one line of a result. */
-export function summarizeNames(names: readonly string[]): string {
-  const shown = 5;
-  const more = names.length - shown;
-  return names.slice(0, shown).join(', ') + (more > 0 ? ` and ${more} more` : '');
+/** How many names one line of a result has. */
+export const namesInSummary = 5;
+
+/** The first few of many names, for one line of a result. `total` where not all names are known. */
+export function summarizeNames(names: readonly string[], total: number = names.length): string {
+  const shown = names.slice(0, namesInSummary);
+  const more = total - shown.length;
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

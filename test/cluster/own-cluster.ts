@@ -1,0 +1,122 @@
+/** A server of a test's own, for what no other test must notice: it is stopped, damaged, killed or copied. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import pg from 'pg';
+import { startCluster } from '../../build/cluster.ts';
+import type { Cluster } from '../../build/cluster.ts';
+import { asAccount, serverAccount } from '../../build/cluster/account.ts';
+import { layoutOf } from '../../build/cluster/layout.ts';
+import { serverState, stopServer } from '../../build/cluster/server-process.ts';
+import { findPostgres } from '../../build/postgres.ts';
+import { run } from '../../build/run.ts';
+import { install } from '../../src/worker/install.ts';
+
+export interface OwnCluster {
+  directory: string;
+  data: string;
+  /** The postmaster's process. */
+  pid(): number;
+  port(): number;
+  /** A connection to the database `shop`, where pg-maint is installed. Ends with the test. */
+  connect(): Promise<pg.Client>;
+  /** Stops the server, keeping its data. */
+  stop(): Promise<void>;
+  /** Starts it again, also after a crash. */
+  start(): Promise<void>;
+}
+
+/** The database of an OwnCluster that tests use. */
+const database = 'shop';
+
+export async function ownCluster(
+  t: ExecutionContext,
+  more: Record<string, string> = {},
+): Promise<OwnCluster> {
+  // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about.
+  const settings = { synchronous_commit: 'on', ...more };
+  const clients: pg.Client[] = [];
+  let cluster: Cluster = await startCluster({ ephemeral: true, settings });
+  t.teardown(async () => {
+    await Promise.allSettled(clients.map((client) => client.end()));
+    await cluster.stop('immediate');
+  });
+  const layout = layoutOf(cluster.directory);
+  const own: OwnCluster = {
+    directory: cluster.directory,
+    data: layout.data,
+    pid: () => serverState(layout)!.pid,
+    port: () => cluster.port,
+    async connect() {
+      const client = await connectTo(urlOf(cluster.port, database));
+      clients.push(client);
+      return client;
+    },
+    async stop() {
+      await Promise.allSettled(clients.splice(0).map((client) => client.end()));
+      await stopServer(layout, 'fast');
+    },
+    async start() {
+      cluster = await startCluster({ ephemeral: true, directory: layout.directory, settings });
+    },
+  };
+  const administrator = await connectTo(cluster.url);
+  await administrator.query(`create database ${database}`);
+  await administrator.end();
+  await install(urlOf(cluster.port, database));
+  return own;
+}
+
+export function urlOf(port: number, name = database): string {
+  return `postgresql://postgres@127.0.0.1:${port}/${name}`;
+}
+
+/** A connection whose breaking is what a test may be about. */
+export async function connectTo(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** Runs one of PostgreSQL's programs as the account that the server runs under. */
+export async function serverProgram(name: string, words: readonly string[]): Promise<void> {
+  const [command, ...rest] = asAccount(serverAccount(), [await pathOf(name), ...words], {
+    diesWithCaller: true,
+  });
+  await run(command, rest, { cwd: '/' });
+}
+
+export async function pathOf(program: string): Promise<string> {
+  const postgres = await findPostgres({ headers: false });
+  return join(postgres!.binDirectory, program);
+}
+
+/** Tries until it gives something; throws the last error, or that there was nothing, after 20 s. */
+export async function eventually<Value>(look: () => Promise<Value | null>): Promise<Value> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    try {
+      const value = await look();
+      if (value !== null) return value;
+      if (Date.now() > deadline) throw new Error('nothing within 20 s');
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    await sleep(50);
+  }
+}
+
+export interface RunResult {
+  status: string;
+  reason?: string;
+  integrity_check: {
+    status: string;
+    checks: Record<string, { status: string; reason?: string; detail?: string }>;
+  };
+}
+
+export async function runMaintenance(client: pg.Client, args = 'force => true'): Promise<RunResult> {
+  const { rows } = await client.query<{ result: RunResult }>(`select maint.run(${args}) as result`);
+  return rows[0]!.result;
+}
