@@ -89,8 +89,8 @@ async function measureGrowth(database: BenchDatabase): Promise<Measured[]> {
 /** How much more an index costs at the largest size than at the one before; null where the times are too short to tell. */
 function growthOf(perIndex: readonly number[]): number | null {
   const [, middle = 0, large = 0] = perIndex;
-  // Below twenty milliseconds in all, the clock and chance say more than the step.
-  return large * sizes[2] < 20 ? null : large / Math.max(middle, 1 / sizes[1]);
+  // Below fifty milliseconds in all, what any run costs and chance say more than the step.
+  return large * sizes[2] < 50 ? null : large / Math.max(middle, 1 / sizes[1]);
 }
 
 function printGrowth(measured: readonly Measured[]): void {

@@ -9,6 +9,7 @@ import { installScripts } from '../../src/worker/install-script.ts';
 import { install } from '../../src/worker/install.ts';
 import { readManifest } from '../../src/worker/manifest.ts';
 import { createDatabase } from '../support/database.ts';
+import { provideRoles } from '../support/roles.ts';
 import type { TestDatabase } from '../support/database.ts';
 
 const manifest = readManifest();
@@ -57,6 +58,8 @@ async function contents(database: TestDatabase): Promise<unknown[]> {
 
 test('the script for psql installs what pg-maint install does, again and again', async (t) => {
   const byProgram = await createDatabase(t);
+  // Another test may make the roles meanwhile, and what is granted would differ.
+  await provideRoles(byProgram);
   await install(byProgram.url);
   const byScript = await createDatabase(t);
   await psql(t, byScript, plain());
