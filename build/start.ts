@@ -9,7 +9,7 @@ import pg from 'pg';
 import { runOverConnection } from '../src/worker/host.ts';
 import { CouldNotRun } from '../src/worker/errors.ts';
 import { install } from '../src/worker/install.ts';
-import type { InstallReport } from '../src/worker/install.ts';
+import type { InstallOptions, InstallReport } from '../src/worker/install.ts';
 import { renderInstall } from '../src/worker/render-report.ts';
 import { listFindings, renderRun } from '../src/worker/render.ts';
 import type { JsonObject } from '../src/steps/step.ts';
@@ -31,8 +31,8 @@ async function runThere(client: pg.Client, { engine }: InstallReport): Promise<J
 }
 
 /** Installs, runs, prints; true when the run was complete. */
-async function maintain(url: string): Promise<boolean> {
-  const report = await install(url);
+async function maintain(url: string, options: InstallOptions = {}): Promise<boolean> {
+  const report = await install(url, options);
   process.stdout.write(`${renderInstall(report)}\n${report.database}=# ${call};\n\n`);
   const client = new pg.Client({ connectionString: url, application_name: 'pg-maint' });
   await client.connect();
@@ -77,7 +77,9 @@ async function main(): Promise<number> {
     process.stderr.write(`--keep is for the throw-away server; DATABASE_URL names one that stays\n${usage}`);
     return 2;
   }
-  const complete = url === '' ? await onThrowAwayServer(values.keep === true) : await maintain(url);
+  // In a database of the user's: nothing outside schema maint, and the queues are in pg-boss's.
+  const complete =
+    url === '' ? await onThrowAwayServer(values.keep === true) : await maintain(url, { queues: false });
   return complete ? 0 : 1;
 }
 

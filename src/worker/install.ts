@@ -24,6 +24,8 @@ import type { PrivilegeNeed } from './privileges.ts';
 export interface InstallOptions {
   /** Forces an engine; otherwise the first of plv8, maint_v8 and worker that can be had. */
   engine?: Engine;
+  /** Also make pg-boss's schema and our queues, as a worker would when it starts. True where it is left out. */
+  queues?: boolean;
   /** What to install; otherwise what the build made. */
   manifest?: Manifest;
 }
@@ -63,7 +65,7 @@ export async function install(url: string | undefined, options: InstallOptions =
       try {
         const report = await inTransaction(client, () => installInto(client, manifest, options.engine));
         // Not in that transaction: pg-boss has its own. Without queues all works but nothing is done yet.
-        await ensureQueues(client);
+        if (options.queues !== false) await ensureQueues(client);
         return report;
       } catch (error) {
         const code = sqlstateOf(error);
