@@ -2,9 +2,9 @@
 -- {"version", "engine", "engine_version", "engine_extension", "server_version", "schema_version", "installed_at",
 --  "enabled", "last_run": {"run_id", "status", "started_at", "duration_ms"} | null, "next_due_at": time | null,
 --  "running": {"pid", "since"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
---  "open_findings": {"critical", "warning", "info", "muted"}, "queued_actions": count, "scheduled",
+--  "open_findings": {"critical", "warning", "info", "muted"}, "queued_actions": count,
 --  "worker": {"alive": count, "last_seen", "workers": [...]} | null}
--- next_due_at is null while nothing will run by itself: disabled, not scheduled, or everything bypassed for ever. open_findings counts
+-- next_due_at is null while nothing will run by itself: disabled, or everything bypassed for ever. open_findings counts
 -- a muted finding under muted only. worker is null when none has reported within
 -- a day; one is alive while it was seen within 90 s.
 create or replace function maint.status()
@@ -37,7 +37,6 @@ as $function$
           (select b.until from maint.feature_bypass as b where b.feature = 'everything') as bypassed_until
       ) as due
       where maint.config('operational.maintenance_tasks.enabled')::boolean
-        and maint.config('operational.maintenance_tasks.scheduled')::boolean
         and coalesce(due.bypassed_until, '-infinity') < 'infinity'),
     'running', (
       select jsonb_build_object('pid', l.pid, 'since', a.xact_start)
@@ -61,7 +60,6 @@ as $function$
       left join maint.finding_mute as m on m.finding_key = f.finding_key and m.until > clock_timestamp()
       where f.resolved_at is null),
     'queued_actions', (select count(*) from maint.action as a where a.status = 'queued'),
-    'scheduled', maint.config('operational.maintenance_tasks.scheduled'),
     'worker', (
       select jsonb_build_object(
         'alive', count(*) filter (where w.last_seen > clock_timestamp() - interval '90 seconds'),
