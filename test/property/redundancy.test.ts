@@ -240,13 +240,18 @@ test('each redundancy verdict on random schemas holds on the server, and the pla
     table: string;
     before: Awaited<ReturnType<typeof planTraits>>;
   }[] = [];
-  for (const { index, table, sameRows } of found) {
-    for (const query of servedQueries(index, sameRows)) {
-      const before = await undone(client, () => planTraits(client, query, table.name));
-      kept.push({ query, table: table.name, before });
+  // Those with fewer rows than their keeper first: a search by their predicate alone may be lost with them, as their
+  // findings say, and must not count as what an index of another kind served.
+  for (const sameRowsNow of [false, true]) {
+    const now = found.filter(({ sameRows }) => sameRows === sameRowsNow);
+    for (const { index, table, sameRows } of now) {
+      for (const query of servedQueries(index, sameRows)) {
+        const before = await undone(client, () => planTraits(client, query, table.name));
+        kept.push({ query, table: table.name, before });
+      }
     }
+    for (const { remedy } of now) await client.query(remedy);
   }
-  for (const { remedy } of found) await client.query(remedy);
   for (const { query, table, before } of kept) {
     const after = await undone(client, () => planTraits(client, query, table));
     t.is(lost(before, after), null, `${repeat}: all dropped: ${query.text} on ${table}`);

@@ -50,7 +50,7 @@ async function contents(database: TestDatabase): Promise<unknown[]> {
       union all
       select 'step', to_jsonb(d)::text, null, null from maint.step_definition as d
       union all
-      select 'installation', (to_jsonb(i) - 'installed_at')::text, null, null from maint.installation as i
+      select 'installation', (to_jsonb(i) - array['installed_at', 'made_queues'])::text, null, null from maint.installation as i
       union all
       select 'migration', (to_jsonb(m) - 'applied_at')::text, null, null from maint.migration as m
     ) as object order by name, definition`);
