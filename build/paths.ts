@@ -11,7 +11,4 @@ export const v8Root = join(outDirectory, 'v8');
 
 export const setUpLog = join(outDirectory, 'set-up.log');
 
-/** What set-up has already done, by content hash. */
-export const setUpStamp = join(outDirectory, 'set-up.json');
-
 export const binDirectory = join(repository, 'node_modules', '.bin');
