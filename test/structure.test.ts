@@ -59,7 +59,7 @@ test('generated pages are what npm run docs writes', (t) => {
   for (const { path, current, wanted } of pages()) t.is(current, wanted, `${path} is stale: npm run docs`);
 });
 
-test('migrations are numbered in order, each number once', (t) => {
+test('migrations are numbered in their order, each number once', (t) => {
   const numbers = makeManifest('0.0.0', '').migrations.map(({ number }) => number);
   t.deepEqual(
     numbers,
