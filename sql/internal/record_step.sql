@@ -65,6 +65,7 @@ begin
   perform maint.enqueue_action(n.action_id)
   from pg_catalog.unnest(new_actions) as n (action_id);
 
+  perform maint.report_progress(record_step.run_id, record_step.step_number, record ->> 'status');
   return 'null';
 end
 $function$;

@@ -21,7 +21,8 @@ select
   a.evidence,
   a.inverse,
   a.error ->> 'message' as error,
-  a.target
+  a.target,
+  a.requested_run_id
 from maint.action as a
 order by
   array_position(array['running', 'queued'], a.status),
@@ -51,3 +52,4 @@ comment on column maint.actions.evidence is 'What the decision rests on.';
 comment on column maint.actions.inverse is 'What would undo it.';
 comment on column maint.actions.error is 'Message of the error that ended it.';
 comment on column maint.actions.target is 'The object, as the worker is told.';
+comment on column maint.actions.requested_run_id is 'The last run that still wanted it: its result counts the action.';

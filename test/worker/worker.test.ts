@@ -97,7 +97,7 @@ test('pg-maint worker stops at SIGTERM; what is under way beyond the time is giv
   t.is(given.status, 'queued');
   t.is(given.outcome, 'the worker stopped');
   await writer.end();
-  const process = spawnWorker(t, database);
+  const process = await spawnWorker(t, database);
   t.is((await ended(database, id)).status, 'succeeded');
   process.kill('SIGTERM');
   const [code] = (await once(process, 'exit')) as [number | null];

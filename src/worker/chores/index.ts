@@ -3,9 +3,11 @@ import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
 import heartbeat from './heartbeat.ts';
 import reconcile from './reconcile.ts';
+import schedule from './schedule.ts';
 
 export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
+  schedule,
   forgetOld,
 ];

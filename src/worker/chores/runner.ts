@@ -48,9 +48,10 @@ export class ChoreRunner {
   }
 
   /** Settings have changed: they are read before the next look at what is due. */
-  readonly settingsChanged = (): void => {
+  settingsChanged(): void {
     this.#configReadAt = -Infinity;
-  };
+    for (const { name, onSettings } of this.#progress.keys()) if (onSettings === true) this.soon(name, 0);
+  }
 
   /** Makes a chore due after so many seconds, or when it is due anyway. */
   soon(name: string, seconds: number): void {
