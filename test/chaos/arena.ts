@@ -143,7 +143,12 @@ export class Arena {
   }
 
   async #spawn(client: pg.Client): Promise<Worker> {
-    const words = [join(repository, 'src/worker/cli.ts'), 'worker', '--database', urlOf(this.#cluster.port())];
+    const words = [
+      join(repository, 'src/worker/cli.ts'),
+      'worker',
+      '--database',
+      urlOf(this.#cluster.port()),
+    ];
     const child: ChildProcess = spawn(process.execPath, words, { stdio: 'ignore' });
     const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
       if (child.exitCode !== null || child.signalCode !== null) return;
@@ -172,9 +177,10 @@ export class Arena {
     const early = this.#random.chance(beforeTheStatement);
     const begun = early ? `status <> 'queued'` : 'intent is not null or finished_at is not null';
     await eventually(async () => {
-      const { rowCount } = await client.query(`select from maint.action where action_id = $1 and (${begun})`, [
-        actionId,
-      ]);
+      const { rowCount } = await client.query(
+        `select from maint.action where action_id = $1 and (${begun})`,
+        [actionId],
+      );
       return rowCount === 1 ? true : null;
     }, 2);
     await sleep(fraction * (early ? preparationMs : this.#usualOf(kind)));
@@ -193,7 +199,10 @@ export class Arena {
    * How far the action had come. `remaining`: how often its statement may still come to its end; null where a worker was
    * quicker than we.
    */
-  async #look(client: pg.Client, subject: Subject): Promise<{ found: Struck['found']; remaining: number | null }> {
+  async #look(
+    client: pg.Client,
+    subject: Subject,
+  ): Promise<{ found: Struck['found']; remaining: number | null }> {
     const { rows } = await client.query<{ status: string; intended: boolean }>(
       'select status, intent is not null as intended from maint.action where action_id = $1',
       [subject.actionId],
@@ -252,11 +261,7 @@ async function isLost(client: pg.Client): Promise<void> {
 
 async function isAtWork(client: pg.Client, pid: number): Promise<void> {
   await eventually(async () => {
-    const { rowCount } = await client.query(
-      `select from maint.worker as w where w.pid = $1 and exists (
-         select from pg_stat_activity where query ~ 'maint.action' and state = 'idle')`,
-      [pid],
-    );
+    const { rowCount } = await client.query('select from maint.worker where pid = $1', [pid]);
     return rowCount === 1 ? true : null;
   });
 }

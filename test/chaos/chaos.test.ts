@@ -43,26 +43,31 @@ function counted(struck: readonly Struck[]): string {
 
 for (const victim of victims) {
   for (const kind of kinds) {
-    test.serial(`kill -9 of the ${victim} during ${kind}: it is done once, and nothing is left or lost`, async (t) => {
-      t.timeout(longest);
-      if (spoiled) {
-        t.fail('an earlier moment has left something behind');
-        return;
-      }
-      spoiled = true;
-      const struck: Struck[] = [];
-      let late = 0;
-      while (struck.length < moments && late < 20 + moments) {
-        const one = await arena.strike(victim, kind, random.next());
-        const where = `seed ${seed}, moment ${struck.length + 1}, ${one.found}`;
-        t.deepEqual(one.problems, [], where);
-        if (one.problems.length > 0) return;
-        if (one.found === 'over') late += 1;
-        else struck.push(one);
-      }
-      spoiled = false;
-      t.is(struck.length, moments, `seed ${seed}: ${late} moments came after the action's end`);
-      t.log(`${counted(struck)}; ${late} too late; ${arena.takeTransactions()} transactions committed meanwhile`);
-    });
+    test.serial(
+      `kill -9 of the ${victim} during ${kind}: it is done once, and nothing is left or lost`,
+      async (t) => {
+        t.timeout(longest);
+        if (spoiled) {
+          t.fail('an earlier moment has left something behind');
+          return;
+        }
+        spoiled = true;
+        const struck: Struck[] = [];
+        let late = 0;
+        while (struck.length < moments && late < 20 + moments) {
+          const one = await arena.strike(victim, kind, random.next());
+          const where = `seed ${seed}, moment ${struck.length + 1}, ${one.found}`;
+          t.deepEqual(one.problems, [], where);
+          if (one.problems.length > 0) return;
+          if (one.found === 'over') late += 1;
+          else struck.push(one);
+        }
+        spoiled = false;
+        t.is(struck.length, moments, `seed ${seed}: ${late} moments came after the action's end`);
+        t.log(
+          `${counted(struck)}; ${late} too late; ${arena.takeTransactions()} transactions committed meanwhile`,
+        );
+      },
+    );
   }
 }

@@ -11,7 +11,11 @@ export interface Expected {
   checksum: string;
 }
 
-async function problemsOfAction(client: pg.ClientBase, subject: Subject, expected: Expected): Promise<string[]> {
+async function problemsOfAction(
+  client: pg.ClientBase,
+  subject: Subject,
+  expected: Expected,
+): Promise<string[]> {
   const problems: string[] = [];
   const { rows } = await client.query<{
     status: string;

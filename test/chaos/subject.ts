@@ -40,7 +40,12 @@ export async function queue(client: pg.ClientBase, kind: Kind): Promise<Subject>
   const { rows: tables } = await client.query<{ oid: number }>(
     `select 'chaos.ledger'::regclass::oid::int8::float8 as oid`,
   );
-  const target: JsonObject = { schema: 'chaos', table: 'ledger', index: 'by_note', oid: oid ?? tables[0]!.oid };
+  const target: JsonObject = {
+    schema: 'chaos',
+    table: 'ledger',
+    index: 'by_note',
+    oid: oid ?? tables[0]!.oid,
+  };
   if (kind === 'create_index') target['statement'] = concurrent;
   const key = actionKey({ kind, target } as unknown as Action);
   await client.query('begin');

@@ -33,10 +33,7 @@ interface Owner {
   teardown(cleanUp: () => Promise<void>): void;
 }
 
-export async function ownCluster(
-  t: Owner,
-  more: Record<string, string> = {},
-): Promise<OwnCluster> {
+export async function ownCluster(t: Owner, more: Record<string, string> = {}): Promise<OwnCluster> {
   // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about. The
   // operating system lives on, so nothing needs fsync; but SIGKILL may cut a block in two on its way to the kernel.
   const settings = { synchronous_commit: 'on', full_page_writes: 'on', ...more };
@@ -62,7 +59,12 @@ export async function ownCluster(
       await stopServer(layout, 'fast');
     },
     async start() {
-      cluster = await startCluster({ ephemeral: true, directory: layout.directory, port: cluster.port, settings });
+      cluster = await startCluster({
+        ephemeral: true,
+        directory: layout.directory,
+        port: cluster.port,
+        settings,
+      });
     },
   };
   const administrator = await connectTo(cluster.url);
