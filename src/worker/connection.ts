@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { CouldNotRun, sqlstateOf } from './errors.ts';
+import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
 import { clientTarget, resolveTarget } from './target/client-config.ts';
 import type { Server } from './target/client-config.ts';
 
@@ -120,9 +120,4 @@ export async function queryRow<Row extends pg.QueryResultRow>(
   const [row] = (await client.query<Row>(text, parameters)).rows;
   if (row === undefined) throw new Error(`expected a row: ${text.trim().slice(0, 80)}`);
   return row;
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
 }
