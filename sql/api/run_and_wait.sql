@@ -42,15 +42,13 @@ begin
     alive := coalesce((maint.status() #>> '{worker,alive}')::int, 0) > 0;
     result := maint.result(this_run);
     for ended in
-      select a.action_id, a.kind, a.schema_name, a.table_name, a.object_name, a.status, a.outcome
+      select a.action_id, a.kind, a.object, a.status, a.outcome
       from maint.actions as a
-      where a.requested_run_id = this_run and a.finished_at is not null and not a.action_id = any (told)
+      where a.last_run_id = this_run and a.finished_at is not null and not a.action_id = any (told)
       order by a.finished_at, a.action_id
     loop
       told := told || ended.action_id;
-      raise notice 'action % %: % (%)', ended.action_id, pg_catalog.concat_ws(' ', ended.kind,
-        nullif(pg_catalog.concat_ws('.', pg_catalog.quote_ident(ended.schema_name),
-          pg_catalog.quote_ident(coalesce(ended.object_name, ended.table_name))), '')), ended.status, ended.outcome;
+      raise notice 'action % % %: % (%)', ended.action_id, ended.kind, ended.object, ended.status, ended.outcome;
     end loop;
     said := case
       when result ->> 'status' = 'queued' then coalesce('run ' || this_run || ': ' || (result ->> 'progress'),

@@ -19,6 +19,8 @@ export interface RunRequest {
   bypasses: Bypass[];
   /** The row of a run that was queued for a worker; absent where the run makes its own. */
   run_id?: number;
+  /** Keys of the findings that nobody wants to hear of now. */
+  muted: string[];
   /** Step number -> seconds since its last success; absent where there is none. */
   seconds_since_success: Record<string, number>;
 }
@@ -44,12 +46,14 @@ function skipReason(step: Step, request: RunRequest): UnexaminedReason | 'not_se
 }
 
 function contextOf(step: Step, request: RunRequest): Context {
+  const muted = new Set(request.muted);
   return {
     config: step.feature === null ? {} : (configOf(step, request.settings) as Context['config']),
     configFor: (object) => configForObject(step, request.settings, object),
     now: request.now,
     serverVersion: request.server_version,
     bypasses: request.bypasses,
+    unmuted: (findings) => findings.filter((finding) => !muted.has(findingKey(finding))),
   };
 }
 

@@ -4,6 +4,8 @@
  */
 
 export const sqlstate = {
+  /** There is no database of that name. */
+  invalidCatalogName: '3D000',
   invalidSchemaName: '3F000',
   serializationFailure: '40001',
   deadlockDetected: '40P01',

@@ -6,6 +6,7 @@ import { runWorker } from './worker.ts';
 
 interface Flags {
   database: string[];
+  allDatabases: boolean;
   concurrency: number;
   stopAfter: number;
 }
@@ -34,10 +35,15 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
   program
     .command('worker')
     .option(
-      '--database <url>',
-      'a database to work for; may be repeated',
+      '-d, --database <target>',
+      'a database to work for, as psql takes it; may be repeated',
       (url: string, all: string[]) => [...all, url],
       [],
+    )
+    .option(
+      '--all-databases',
+      'work for all databases of that server that have pg-maint, also those that get it later',
+      false,
     )
     .option('--concurrency <n>', 'actions at a time in one database', wholeNumber(1, 32), 2)
     .option(
@@ -46,15 +52,18 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
       wholeNumber(0, 86_400),
       30,
     )
-    .description('do what the runs have queued, until stopped by SIGTERM or SIGINT')
-    .action(async ({ database, concurrency, stopAfter }: Flags) => {
+    .description(
+      'run maintenance as scheduled and do what runs have queued, until stopped by SIGTERM or SIGINT',
+    )
+    .action(async ({ database, allDatabases, concurrency, stopAfter }: Flags) => {
       const log = (line: string): void => {
         writeError(`pg-maint worker: ${line.split('\n').map(printable).join('\n  ')}\n`);
       };
       const urls = database.length === 0 ? [undefined] : database;
       const signal = stopSignal();
-      log(`started, ${urls.length === 1 ? 'one database' : `${urls.length} databases`}`);
-      await runWorker({ urls, concurrency, stopSeconds: stopAfter, signal, log });
+      const which = urls.length === 1 ? 'one database' : `${urls.length} databases`;
+      log(`started, ${allDatabases ? 'all databases that have pg-maint' : which}`);
+      await runWorker({ urls, allDatabases, concurrency, stopSeconds: stopAfter, signal, log });
       log('stopped');
     });
 }

@@ -57,7 +57,7 @@ test('a queued action begins within two seconds of an idle worker', async (t) =>
   await waitForRow(database, 'select from maint.worker');
   await waitForRow(
     database,
-    `select from pg_stat_activity where query ~ 'maint.action' and state = 'idle' and datname = current_database()`,
+    `select from pg_stat_activity where query ~ 'pgboss.job as j' and state = 'idle' and datname = current_database()`,
   );
   await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
   await run(database, { only: ['invalid_indexes'] });
