@@ -3,13 +3,18 @@ select
   a.action_id,
   a.status,
   a.kind,
+  coalesce(
+    format('%I.%I', a.target ->> 'schema', coalesce(a.target ->> 'index', a.target ->> 'table')),
+    'pid ' || (a.target ->> 'pid'), '') as object,
   a.target ->> 'schema' as schema_name,
   a.target ->> 'table' as table_name,
   a.target ->> 'index' as object_name,
   a.reason,
   a.outcome,
+  case when a.status = 'running' then maint.action_progress(a.action_id) end as progress,
   a.statement,
   a.run_id,
+  a.requested_run_id as last_run_id,
   a.step_number as step,
   a.finding_id,
   a.attempts,
@@ -32,11 +37,14 @@ comment on view maint.actions is
 comment on column maint.actions.action_id is 'Number of the action.';
 comment on column maint.actions.status is 'queued, running, succeeded, failed, skipped or expired.';
 comment on column maint.actions.kind is 'What is done, for instance drop_index.';
+comment on column maint.actions.object is 'Its object, quoted as it must be typed.';
+comment on column maint.actions.last_run_id is 'The last run that wanted it.';
 comment on column maint.actions.schema_name is 'Schema of its object, not quoted.';
 comment on column maint.actions.table_name is 'Table of its object, not quoted.';
 comment on column maint.actions.object_name is 'Its object, not quoted.';
 comment on column maint.actions.reason is 'Why it is wanted.';
 comment on column maint.actions.outcome is 'What became of it, in words.';
+comment on column maint.actions.progress is 'How far a running one has come, where the server tells.';
 comment on column maint.actions.statement is 'The statement that was run; null before.';
 comment on column maint.actions.run_id is 'The run that queued it.';
 comment on column maint.actions.step is 'Number of the step that wants it.';
