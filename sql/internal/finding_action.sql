@@ -3,6 +3,7 @@ create or replace function maint.finding_action(finding_id bigint)
 returns jsonb
 language sql
 stable
+security definer
 set search_path = pg_catalog, maint, pg_temp
 as $function$
   select jsonb_build_object('kind', k.kind, 'refusal', case
