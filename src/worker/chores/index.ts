@@ -2,6 +2,7 @@
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
 import heartbeat from './heartbeat.ts';
+import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
 import schedule from './schedule.ts';
 
@@ -10,4 +11,5 @@ export const chores: readonly Chore[] = [
   reconcile,
   schedule,
   forgetOld,
+  postAlerts,
 ];
