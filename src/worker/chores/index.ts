@@ -3,6 +3,7 @@ import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
 import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
+import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
 
 export const chores: readonly Chore[] = [
@@ -10,4 +11,5 @@ export const chores: readonly Chore[] = [
   reconcile,
   forgetOld,
   freeDisk,
+  postAlerts,
 ];
