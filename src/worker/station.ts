@@ -103,7 +103,7 @@ export class Station {
       tasks,
       concurrency,
       actionsOnly,
-      context,
+      context: { ...context, control },
       failed: () => {
         chores.soon('reconcile', reconcileSoonSeconds);
       },

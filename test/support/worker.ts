@@ -23,13 +23,14 @@ export interface ActionRecord {
 }
 
 /**
- * Other tests load the server while this one runs, and a run that comes by itself would do more than the test asked for;
- * both have tests of their own.
+ * Other tests load the server while this one runs, the disk may be full, and a run that comes by itself would do more
+ * than the test asked for; all have tests of their own.
  */
 async function keepToTheTest(database: TestDatabase, schedule: boolean): Promise<void> {
   const client = await database.client();
   await client.query(`select maint.configure('operational.safeguards.max_active_backends_per_core', '0'),
-    maint.configure('operational.safeguards.max_wal_mb_per_second', '0')`);
+    maint.configure('operational.safeguards.max_wal_mb_per_second', '0'),
+    maint.configure('operational.safeguards.min_free_disk_percent', '0')`);
   if (!schedule) await client.query('select maint.unschedule()');
 }
 

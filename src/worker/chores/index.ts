@@ -1,6 +1,7 @@
 /** What a worker does by itself, one line each. */
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
+import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
@@ -11,5 +12,6 @@ export const chores: readonly Chore[] = [
   reconcile,
   schedule,
   forgetOld,
+  freeDisk,
   postAlerts,
 ];
