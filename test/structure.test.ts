@@ -60,7 +60,7 @@ test('generated pages are what npm run docs writes', (t) => {
 });
 
 test('migrations are numbered in their order, each number once', (t) => {
-  const numbers = makeManifest('0.0.0', '').migrations.map(({ number }) => number);
+  const numbers = makeManifest('0.0.0', { dispatcherBody: '', queryRiskBody: '' }).migrations.map(({ number }) => number);
   t.deepEqual(
     numbers,
     [...new Set(numbers)].sort((a, b) => a - b),
