@@ -46,9 +46,12 @@ function writeWhole(path: string, content: string): void {
 
 async function buildWorker(): Promise<void> {
   await build({
-    entryPoints: [join(repository, 'src/worker/cli.ts')],
+    entryPoints: {
+      'pg-maint': join(repository, 'src/worker/cli.ts'),
+      training: join(repository, 'src/worker/ml/training.ts'),
+    },
     absWorkingDir: repository,
-    outfile: join(outDirectory, 'worker/pg-maint.js'),
+    outdir: join(outDirectory, 'worker'),
     bundle: true,
     platform: 'node',
     target: 'node22',

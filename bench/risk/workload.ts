@@ -62,7 +62,10 @@ interface Statement {
 }
 
 export async function loadSchema(client: pg.Client, scale: number): Promise<void> {
-  const text = readFileSync(join(import.meta.dirname, 'schema.sql'), 'utf8').replaceAll(':scale', String(scale));
+  const text = readFileSync(join(import.meta.dirname, 'schema.sql'), 'utf8').replaceAll(
+    ':scale',
+    String(scale),
+  );
   await client.query(text);
   await client.query('vacuum analyze');
 }
@@ -166,7 +169,8 @@ export async function runWorkload(
         const text = statement.template.make(
           drawFrom(statement.shape, statement.shape + 7919 * (1 + round + span * options.executions)),
         );
-        if ((await execute(client, text, statement.template.writes ?? false)) === null) raw.set(queryid, text);
+        if ((await execute(client, text, statement.template.writes ?? false)) === null)
+          raw.set(queryid, text);
         executions += 1;
       }
     }

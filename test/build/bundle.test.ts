@@ -11,8 +11,7 @@ import { installScripts } from '../../src/worker/install-script.ts';
 test('the same sources give the same bytes', async (t) => {
   const bodies = await Promise.all([dispatcherBody(), dispatcherBody()]);
   t.is(bodies[0], bodies[1]);
-  const made = (body: string): Manifest =>
-    makeManifest('1.2.3', { dispatcherBody: body, queryRiskBody: '' });
+  const made = (body: string): Manifest => makeManifest('1.2.3', { dispatcherBody: body, queryRiskBody: '' });
   const [first, second] = bodies.map(made);
   t.deepEqual(first, second);
   t.deepEqual(installScripts(first!), installScripts(second!));
@@ -26,7 +25,14 @@ test('what was built is what the sources give', async (t) => {
   const built = JSON.parse(readFileSync(join(outDirectory, 'sql/manifest.json'), 'utf8')) as unknown;
   t.deepEqual(
     built,
-    JSON.parse(JSON.stringify(makeManifest(version, { dispatcherBody: await dispatcherBody(), queryRiskBody: await queryRiskBody() }))),
+    JSON.parse(
+      JSON.stringify(
+        makeManifest(version, {
+          dispatcherBody: await dispatcherBody(),
+          queryRiskBody: await queryRiskBody(),
+        }),
+      ),
+    ),
     'npm run build',
   );
 });

@@ -104,4 +104,3 @@ export function* judgeQuery(text: string, cache: ModelCache): Program<Judgement>
     ],
   };
 }
-

@@ -269,13 +269,7 @@ class Reading {
     return facts;
   }
 
-  #scan(
-    node: PlanNode,
-    table: RelationFacts | null,
-    rows: number,
-    loops: number,
-    limited: boolean,
-  ): void {
+  #scan(node: PlanNode, table: RelationFacts | null, rows: number, loops: number, limited: boolean): void {
     const type = node['Node Type'];
     const tableRows = Math.max(table?.rows ?? 0, node['Plan Rows']);
     if (scans.sequential.test(type)) {
@@ -462,9 +456,7 @@ export function relationsIn(plan: ExplainedPlan): [string, string][] {
 /** The features of a plan, in the order of featureNames. */
 export function planFeatures(plan: ExplainedPlan, facts: readonly RelationFacts[]): number[] {
   const root = plan.Plan;
-  const reading = new Reading(
-    new Map(facts.map((each) => [JSON.stringify([each.schema, each.name]), each])),
-  );
+  const reading = new Reading(new Map(facts.map((each) => [JSON.stringify([each.schema, each.name]), each])));
   reading.visit(root, 1, 1, false);
   const { sums, tables } = reading;
   sums.total_cost = root['Total Cost'];
@@ -493,6 +485,18 @@ const positionOf = (name: FeatureName): number => featureNames.indexOf(name);
 
 /** Neither a table nor a function that gives rows nor one for each of many rows: SELECT 1, and what it computes from constants. */
 export function touchesNoTable(features: readonly number[]): boolean {
-  const none: readonly FeatureName[] = ['largest_table_pages', 'largest_table_rows', 'tables', 'function_scans', 'set_rows', 'function_calls', 'writes', 'recursive', 'scanned_pages', 'index_scans', 'sequential_rows'];
+  const none: readonly FeatureName[] = [
+    'largest_table_pages',
+    'largest_table_rows',
+    'tables',
+    'function_scans',
+    'set_rows',
+    'function_calls',
+    'writes',
+    'recursive',
+    'scanned_pages',
+    'index_scans',
+    'sequential_rows',
+  ];
   return none.every((name) => features[positionOf(name)] === 0);
 }

@@ -61,7 +61,8 @@ const space = /[ \t\n\r\f\v]+/y;
 const lineComment = /--[^\n\r]*/y;
 // With NUL and control characters left out: the server takes every byte above 127 as a letter.
 const word = /[A-Za-z_\u0080-\u{10ffff}][A-Za-z_0-9$\u0080-\u{10ffff}]*/uy;
-const number = /(?:0[xX][0-9A-Fa-f_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)/y;
+const number =
+  /(?:0[xX][0-9A-Fa-f_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)/y;
 const parameter = /\$[0-9]+/y;
 const dollarTag = /\$(?:[A-Za-z_\u0080-\u{10ffff}][A-Za-z_0-9\u0080-\u{10ffff}]*)?\$/uy;
 
@@ -208,14 +209,22 @@ export function readQuery(text: string): QueryText | { problem: TextProblem } {
   if (tokens === null) return { problem: 'not_understood' };
   while (tokens.length > 0 && (tokens.at(-1)?.kind === 'space' || tokens.at(-1)?.text === ';')) tokens.pop();
   if (!tokens.some(({ kind }) => kind !== 'space')) return { problem: 'empty' };
-  if (tokens.some((token) => token.kind === 'other' && token.text === ';')) return { problem: 'several_statements' };
+  if (tokens.some((token) => token.kind === 'other' && token.text === ';'))
+    return { problem: 'several_statements' };
   const first = tokens.find((token) => token.kind !== 'space' && token.text !== '(');
   if (!plannable.has(lower(first))) return { problem: 'not_plannable' };
-  const numbers = tokens.filter(({ kind }) => kind === 'parameter').map((token) => Number(token.text.slice(1)));
+  const numbers = tokens
+    .filter(({ kind }) => kind === 'parameter')
+    .map((token) => Number(token.text.slice(1)));
   const parameters = numbers.reduce((most, each) => Math.max(most, each), 0);
   const { general, count } = generalise(tokens, parameters);
   if (count > mostParameters || numbers.includes(0)) return { problem: 'too_many_parameters' };
-  return { statement: tokens.map((token) => token.text).join(''), parameters, general, generalParameters: count };
+  return {
+    statement: tokens.map((token) => token.text).join(''),
+    parameters,
+    general,
+    generalParameters: count,
+  };
 }
 
 function generalise(tokens: readonly Token[], parameters: number): { general: string; count: number } {
@@ -255,7 +264,5 @@ function generalise(tokens: readonly Token[], parameters: number): { general: st
 
 /** The same statement with NULL for each parameter: for the server to count statements in, not to plan. */
 export function asNull(text: string): string {
-  return (tokensOf(text) ?? [])
-    .map((token) => (token.kind === 'parameter' ? ' NULL ' : token.text))
-    .join('');
+  return (tokensOf(text) ?? []).map((token) => (token.kind === 'parameter' ? ' NULL ' : token.text)).join('');
 }

@@ -51,7 +51,7 @@ const float = Math.fround;
 const ln2High = float(6.9314575195e-1);
 const ln2Low = float(1.4286067653e-6);
 const inverseLn2 = float(1.4426950216);
-const p1 = float(1.6666625440e-1);
+const p1 = float(1.666662544e-1);
 const p2 = float(-2.7667332906e-3);
 
 /**

@@ -12,9 +12,7 @@ const priorWeight = 3;
  * Prices that make the sum of squared differences of log(predicted) and log(measured) least, by gradient descent (Adam) on
  * their logarithms, so that none becomes negative. Samples of 1 ms weigh as much as those of 1 s.
  */
-export function fitCost(
-  samples: readonly { features: readonly number[]; mean_ms: number }[],
-): FittedCost {
+export function fitCost(samples: readonly { features: readonly number[]; mean_ms: number }[]): FittedCost {
   const amounts = samples.map(({ features }) => amountsOf(features));
   const wanted = samples.map(({ mean_ms: ms }) => Math.log(Math.max(ms * 1000, 1)));
   const prior = workKinds.map((kind) => Math.log(priorMicroseconds[kind]));

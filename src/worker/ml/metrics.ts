@@ -7,7 +7,7 @@ export function areaUnderCurve(scores: readonly number[], labels: readonly numbe
     .sort((a, b) => a.score - b.score);
   let rankSum = 0;
   let positives = 0;
-  for (let start = 0; start < order.length; ) {
+  for (let start = 0; start < order.length;) {
     let end = start;
     while (end < order.length && order[end]?.score === order[start]?.score) end += 1;
     const rank = (start + 1 + end) / 2;
@@ -47,10 +47,7 @@ export function calibrationBins(
     .sort((a, b) => a.risk - b.risk);
   const count = Math.max(1, Math.min(wanted, order.length));
   return Array.from({ length: count }, (_, bin) =>
-    order.slice(
-      Math.floor((bin * order.length) / count),
-      Math.floor(((bin + 1) * order.length) / count),
-    ),
+    order.slice(Math.floor((bin * order.length) / count), Math.floor(((bin + 1) * order.length) / count)),
   ).map((members) => ({
     count: members.length,
     predicted: mean(members.map(({ risk }) => risk)),

@@ -1,5 +1,5 @@
 /** Trains the query-risk model on some samples and judges it on others that came later. Knows no database. */
-import { assess, distance, logTimeOf, scaled } from '../../catalog/query-risk/model.ts';
+import { assess, confidenceOf, distance, logTimeOf, scaled } from '../../catalog/query-risk/model.ts';
 import type { KnownRegion, QueryRiskModel } from '../../catalog/query-risk/model.ts';
 import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/plan-features.ts';
 import type { FeatureName } from '../../catalog/query-risk/plan-features.ts';
@@ -45,10 +45,18 @@ export interface Metrics extends Evaluation {
   time_error: number;
   baselines: {
     /** The more frequent class for all, with its share as chance. */
-    majority: Pick<Evaluation, 'accuracy' | 'brier'>;
+    majority: Pick<Evaluation, 'accuracy' | 'brier'> & Lead;
     /** Logistic regression on the logarithm of the planner's cost, fitted on the same training samples. */
-    cost: Pick<Evaluation, 'accuracy' | 'auc' | 'brier' | 'calibration_error'>;
+    cost: Pick<Evaluation, 'accuracy' | 'auc' | 'brier' | 'calibration_error'> & Lead;
   };
+}
+
+interface Lead {
+  /**
+   * By how many standard errors the model's risks are nearer to what happened than the baseline's. Samples of one group
+   * count as one: a statement that is seen ten times is no ten witnesses.
+   */
+  lead: number;
 }
 
 export interface TrainedQueryRisk {
@@ -113,8 +121,7 @@ export function labelsOf(samples: readonly Sample[], slowMs: number): number[] {
 /** The number of a group in 0 … folds - 1, whatever the order of the samples: FNV-1a. */
 function foldOf(group: string, seed: number): number {
   let hash = (0x811c_9dc5 ^ seed) >>> 0;
-  for (const character of group)
-    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x0100_0193) >>> 0;
+  for (const character of group) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x0100_0193) >>> 0;
   return (hash >>> 8) % folds;
 }
 
@@ -168,7 +175,8 @@ function regionOf(samples: readonly Sample[]): KnownRegion {
   for (let round = 0; chosen.length < Math.min(regionPoints, samples.length); round += 1) {
     for (const [group, members] of byGroup) {
       const sample = members[round];
-      if (sample && chosen.length < regionPoints) chosen.push({ group, point: scaled(sample.features, scale) });
+      if (sample && chosen.length < regionPoints)
+        chosen.push({ group, point: scaled(sample.features, scale) });
     }
   }
   const nearest = samples
@@ -191,11 +199,7 @@ function regionOf(samples: readonly Sample[]): KnownRegion {
   };
 }
 
-export function evaluate(
-  risks: readonly number[],
-  labels: readonly number[],
-  threshold: number,
-): Evaluation {
+export function evaluate(risks: readonly number[], labels: readonly number[], threshold: number): Evaluation {
   return {
     samples: labels.length,
     slow: labels.filter((label) => label === 1).length,
@@ -207,9 +211,28 @@ export function evaluate(
   };
 }
 
+function leadOver(
+  baseline: readonly number[],
+  risks: readonly number[],
+  held: readonly Sample[],
+  labels: readonly number[],
+): number {
+  const gains = new Map<string, number>();
+  held.forEach(({ group }, index) => {
+    const label = labels[index] ?? 0;
+    const gain = ((baseline[index] ?? 0) - label) ** 2 - ((risks[index] ?? 0) - label) ** 2;
+    gains.set(group, (gains.get(group) ?? 0) + gain);
+  });
+  const each = [...gains.values()];
+  const error = spread(each) * Math.sqrt(each.length);
+  const sum = each.reduce((total, gain) => total + gain, 0);
+  return error > 0 ? sum / error : 0;
+}
+
 function baselines(
   training: readonly Sample[],
   held: readonly Sample[],
+  risks: readonly number[],
   settings: TrainingSettings,
 ): Metrics['baselines'] {
   const trainingLabels = labelsOf(training, settings.slow_ms);
@@ -226,12 +249,14 @@ function baselines(
     majority: {
       accuracy: decisionsAt(0.5, majority, labels).accuracy,
       brier: brierScore(majority, labels),
+      lead: leadOver(majority, risks, held, labels),
     },
     cost: {
       accuracy: cost.accuracy,
       auc: cost.auc,
       brier: cost.brier,
       calibration_error: cost.calibration_error,
+      lead: leadOver(byCost, risks, held, labels),
     },
   };
 }
@@ -248,18 +273,15 @@ export function metricsOf(
   settings: TrainingSettings,
 ): Metrics {
   const assessed = held.map(({ features }) => assess(model, features));
+  const risks = assessed.map(({ risk }) => risk);
   return {
-    ...evaluate(
-      assessed.map(({ risk }) => risk),
-      labelsOf(held, settings.slow_ms),
-      settings.threshold,
-    ),
+    ...evaluate(risks, labelsOf(held, settings.slow_ms), settings.threshold),
     time_error: medianOf(
       assessed.map(({ expected_ms }, index) =>
         Math.abs(Math.log10(expected_ms / Math.max(held[index]?.mean_ms ?? 0, 0.001))),
       ),
     ),
-    baselines: baselines(training, held, settings),
+    baselines: baselines(training, held, risks, settings),
   };
 }
 
@@ -303,17 +325,52 @@ export async function trainQueryRisk(
   };
 }
 
-/** Why a model is not to be used, or null where it is better than both baselines and than the one in use. */
+/** A lead below this many standard errors is chance. A useless model in use costs more than a good one a day later. */
+const leastLead = 2;
+
+/** Why a model is not to be used, or null where it is clearly better than both baselines and no worse than the one in use. */
 export function whyNotBetter(metrics: Metrics, inUse: Evaluation | null): string | null {
   const { auc, brier, baselines: base } = metrics;
   const said = (value: number): string => value.toFixed(3);
   if (auc <= base.cost.auc)
     return `it tells slow from fast no better than the planner's cost alone (AUC ${said(auc)} against ${said(base.cost.auc)})`;
-  if (brier >= base.cost.brier)
-    return `its risks are no nearer to what happened than those from the planner's cost alone (Brier score ${said(brier)} against ${said(base.cost.brier)})`;
-  if (brier >= base.majority.brier)
-    return `its risks are no nearer to what happened than the share of slow statements (Brier score ${said(brier)} against ${said(base.majority.brier)})`;
+  if (base.cost.lead < leastLead)
+    return `its risks are not clearly nearer to what happened than those from the planner's cost alone (Brier score ${said(brier)} against ${said(base.cost.brier)})`;
+  if (base.majority.lead < leastLead)
+    return `its risks are not clearly nearer to what happened than the share of slow statements (Brier score ${said(brier)} against ${said(base.majority.brier)})`;
   if (inUse && brier > inUse.brier)
     return `the model in use is nearer to what happened in the same held-out time (Brier score ${said(inUse.brier)} against ${said(brier)})`;
   return null;
+}
+
+/** Of the features that moved most, so many are told. */
+const shiftsTold = 5;
+
+/** How the model in use does on the held-out samples, and how far the statements of now are from what it knew. */
+export function compareWithModelInUse(
+  model: QueryRiskModel | null,
+  all: readonly Sample[],
+  held: readonly Sample[],
+  settings: TrainingSettings,
+): {
+  inUse: Evaluation | null;
+  drift: { unknown_share: number; shifted: { feature: string; shift: number }[] } | null;
+} {
+  if (model?.feature_version !== featureVersion) return { inUse: null, drift: null };
+  const risks = held.map(({ features }) => assess(model, features).risk);
+  const unknown = all.filter(({ features }) => confidenceOf(model.region, features) < 0.5).length;
+  const shifted = featureNames
+    .map((feature, index) => ({
+      feature,
+      // In units of the spread that it had in training.
+      shift:
+        Math.abs(medianOf(all.map(({ features }) => features[index] ?? 0)) - (model.typical[index] ?? 0)) /
+        (model.region.scale[index] ?? 1),
+    }))
+    .sort((a, b) => b.shift - a.shift)
+    .slice(0, shiftsTold);
+  return {
+    inUse: evaluate(risks, labelsOf(held, settings.slow_ms), settings.threshold),
+    drift: { unknown_share: unknown / all.length, shifted },
+  };
 }

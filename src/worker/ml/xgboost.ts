@@ -66,14 +66,18 @@ export async function trainForest(
   { rounds, ...options }: TrainOptions,
 ): Promise<Trained> {
   const width = rows[0]?.length ?? 0;
-  if (width === 0 || rows.length !== labels.length) throw new Error('as many labels as rows are needed, and some');
+  if (width === 0 || rows.length !== labels.length)
+    throw new Error('as many labels as rows are needed, and some');
   if (rows.length * width > mostValues) throw new Error(`more than ${mostValues} values at once`);
   if (rows.some((row) => row.length !== width || !row.every(Number.isFinite)))
     throw new Error('every row must have the same number of finite values');
   const Booster = await load();
   const booster = new Booster({ booster: 'gbtree', silent: 1, nthread: 1, ...options, iterations: rounds });
   booster.train(rows, labels);
-  const { forest, gains } = readModel(Uint8Array.from(booster.toJSON().model, (byte) => byte & 255), width);
+  const { forest, gains } = readModel(
+    Uint8Array.from(booster.toJSON().model, (byte) => byte & 255),
+    width,
+  );
   const whole = gains.reduce((sum, gain) => sum + gain, 0);
   return {
     forest,
