@@ -4,7 +4,7 @@
 -- Its text is no part of any other statement before the server itself has parsed it and found one statement alone: a
 -- cursor is refused for more. Planning calls functions that are declared immutable or stable where their arguments are
 -- constant; here it does so in a subtransaction that is read-only and rolled back, with the caller's own rights.
--- No search_path: names resolve as the caller's would. It uses nothing of schema maint, so that its body can be had by others.
+-- With the rights and the search_path of the caller: names resolve as the caller's would. It uses nothing of schema maint, so that its body can be had by others.
 create or replace function maint.explain_generic(query text, parameters int, as_null text)
 returns jsonb
 language plpgsql

@@ -6,6 +6,7 @@
 -- too_long, several_statements, not_plannable, not_understood, too_many_parameters, not_planned; a colon and words
 -- may follow. Whatever is not known is allowed, with a confidence of 0: this is advice, not a gate for rights.
 -- Raises nothing of its own; a cancel goes through.
+-- With the rights and the search_path of the caller, as the statement would have them.
 create or replace function maint.query_risk(query text)
 returns jsonb
 language plpgsql

@@ -19,7 +19,7 @@ comment on table maint.query_plan is
 comment on column maint.query_plan.text_id is 'The statement''s text.';
 comment on column maint.query_plan.user_oid is 'The role that ran it, as which it was planned.';
 comment on column maint.query_plan.planned_at is 'When it was planned.';
-comment on column maint.query_plan.feature_version is 'Which features: featureVersion of src/catalog/query-risk/plan-features.ts.';
+comment on column maint.query_plan.feature_version is 'Which features: featureVersion of src/catalog/query-risk/feature-names.ts.';
 comment on column maint.query_plan.features is 'The features in the order of featureNames there; null where it could not be planned.';
 comment on column maint.query_plan.cost is 'The planner''s total cost.';
 comment on column maint.query_plan.problem is 'Why it could not be planned: not_permitted, not_planned, or what its text is.';

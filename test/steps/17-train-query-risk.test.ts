@@ -47,7 +47,7 @@ test('nothing to train on: the step says so, and queues a training once', async 
   await trainNow(database);
   const after = await step(database);
   t.is(after['status'], 'insufficient_data');
-  t.regex(String(after['reason']), /50 samples of slow statements and of fast ones are needed/);
+  t.regex(JSON.stringify(after['reason']), /50 samples of slow statements and of fast ones are needed/);
   t.deepEqual(await database.query('select * from maint.models'), []);
 });
 

@@ -1,6 +1,7 @@
 /** Plans a statement for any values of its constants and makes the features of it: for the worker and in the database. */
 import { query, queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
+import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
 import { planFeatures, relationsIn } from './plan-features.ts';
 import type { ExplainedPlan, RelationFacts } from './plan-features.ts';
 import { asNull, readQuery } from './query-text.ts';
@@ -37,23 +38,22 @@ export function* explainQuery(
   const read = readQuery(text);
   if ('problem' in read) return read;
   const ask = (statement: string, parameters: number): Program<Answer> =>
-    queryOne<Answer>(`select ${planner}($1, $2::int, $3) as row`, [
+    queryOne<Answer>(`select ${planner}($1, $2::int, $3) as row order by 1`, [
       statement,
       parameters,
       parameters > 0 ? asNull(statement) : '',
     ]);
   let answer = yield* ask(read.general, read.generalParameters);
   // A constant of its type may be what the statement needs, as in generate_series(1, 10).
-  if (!answer.plan && read.generalParameters > read.parameters && !passes(answer))
+  if (
+    !answer.plan &&
+    read.generalParameters > read.parameters &&
+    mightBeWrittenOtherwise(answer.sqlstate ?? '')
+  )
     answer = yield* ask(read.statement, read.parameters);
   if (!answer.plan)
     return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };
   const names = relationsIn(answer.plan);
   const facts = names.length === 0 ? [] : yield* query<RelationFacts>(factsQuery, [names]);
   return { features: planFeatures(answer.plan, facts), cost: answer.plan.Plan['Total Cost'] };
-}
-
-/** No fault of the constants: the caller may not, or a lock is in the way. */
-function passes({ sqlstate = '' }: Answer): boolean {
-  return !['42', '22', '0A'].includes(sqlstate.slice(0, 2)) || sqlstate === '42501' || sqlstate === '42P01';
 }

@@ -2,8 +2,8 @@
  * A cost model fitted to the server: microseconds = sum of the amounts of work times what one of each takes. It knows what
  * trees can't: that twice the rows take twice the time, also beyond what was in the training data.
  */
-import { featureNames, log2, workKinds } from './plan-features.ts';
-import type { WorkKind } from './plan-features.ts';
+import { featureNames, log2, workKinds } from './feature-names.ts';
+import type { WorkKind } from './feature-names.ts';
 
 /** Microseconds of one of each kind of work, in the order of workKinds. */
 export type FittedCost = readonly number[];

@@ -4,7 +4,7 @@ import type { Program } from '../../core/program.ts';
 import { explainQuery } from './explain.ts';
 import { assess, reasonsFor } from './model.ts';
 import type { QueryRiskModel } from './model.ts';
-import { featureVersion, touchesNoTable } from './plan-features.ts';
+import { featureVersion, touchesNoTable } from './feature-names.ts';
 import { readQuery } from './query-text.ts';
 
 export type Decision = 'allow' | 'warn' | 'block';
@@ -58,7 +58,7 @@ const rounded = (value: number, digits: number): number => Number(value.toFixed(
 
 function* modelInUse(cache: ModelCache): Program<{ answer: ModelAnswer; model: QueryRiskModel | null }> {
   const cached = cache.get();
-  const answer = yield* queryOne<ModelAnswer>('select maint.query_risk_model($1::bigint) as row', [
+  const answer = yield* queryOne<ModelAnswer>('select maint.query_risk_model($1::bigint) as row order by 1', [
     cached?.id ?? null,
   ]);
   if (answer.model_id === null) return { answer, model: null };

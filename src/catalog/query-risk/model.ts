@@ -1,8 +1,8 @@
 /** A trained query-risk model as it is stored, and what it says about a statement. Runs in the database and in Node. */
 import { withFittedCost } from './fitted-cost.ts';
 import type { FittedCost } from './fitted-cost.ts';
-import { featureNames } from './plan-features.ts';
-import type { FeatureName } from './plan-features.ts';
+import { featureNames } from './feature-names.ts';
+import type { FeatureName } from './feature-names.ts';
 import { marginOf, missing, sigmoid } from './trees.ts';
 import type { Forest } from './trees.ts';
 

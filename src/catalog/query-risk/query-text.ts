@@ -253,7 +253,7 @@ function generalise(tokens: readonly Token[], parameters: number): { general: st
     if (type === null || dropped === index - 1) pieces.push(`${name} `);
     else {
       // The type's name was written already: take it back.
-      const at = pieces.findLastIndex((piece) => piece.toLowerCase() === type);
+      const at = pieces.map((piece) => piece.toLowerCase()).lastIndexOf(type);
       pieces.splice(at, 1);
       pieces.push(`cast(${name} as ${type})`);
       dropped = index;

@@ -3,7 +3,4 @@ import action from './action.ts';
 import training from './training.ts';
 import type { JobKind } from './job.ts';
 
-export const jobKinds: readonly JobKind[] = [
-  action,
-  training,
-];
+export const jobKinds: readonly JobKind[] = [action, training];

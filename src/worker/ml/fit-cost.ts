@@ -1,7 +1,7 @@
 /** Fits what each kind of work takes on this server to the times measured. */
 import { amountsOf } from '../../catalog/query-risk/fitted-cost.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
-import { priorMicroseconds, workKinds } from '../../catalog/query-risk/plan-features.ts';
+import { priorMicroseconds, workKinds } from '../../catalog/query-risk/feature-names.ts';
 
 const rounds = 400;
 const rate = 0.05;

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { explainQuery } from '../../catalog/query-risk/explain.ts';
-import { featureVersion } from '../../catalog/query-risk/plan-features.ts';
+import { featureVersion } from '../../catalog/query-risk/feature-names.ts';
 import { runAsync } from '../../core/drivers.ts';
 import { queryRow } from '../connection.ts';
 import { connectionHost } from '../host.ts';

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import type { QueryRiskModel } from '../../catalog/query-risk/model.ts';
-import { featureVersion } from '../../catalog/query-risk/plan-features.ts';
+import { featureVersion } from '../../catalog/query-risk/feature-names.ts';
 import { inTransaction, queryRow } from '../connection.ts';
 import { planStatements, statementsToPlan, storePlans } from './plan-statements.ts';
 import { fewestOfEachClass, labelsOf, mostSamples, whyNotBetter } from './train-query-risk.ts';

@@ -1,8 +1,8 @@
 /** Trains the query-risk model on some samples and judges it on others that came later. Knows no database. */
 import { assess, confidenceOf, distance, logTimeOf, scaled } from '../../catalog/query-risk/model.ts';
 import type { KnownRegion, QueryRiskModel } from '../../catalog/query-risk/model.ts';
-import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/plan-features.ts';
-import type { FeatureName } from '../../catalog/query-risk/plan-features.ts';
+import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/feature-names.ts';
+import type { FeatureName } from '../../catalog/query-risk/feature-names.ts';
 import { withFittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import { sigmoid } from '../../catalog/query-risk/trees.ts';

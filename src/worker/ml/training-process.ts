@@ -67,7 +67,7 @@ export async function train<Kind extends TrainingJob['kind']>(
         });
     });
     if (!message.ok) throw new TrainingFailed(message.message);
-    return message.outcome.outcome as Extract<TrainingOutcome, { kind: Kind }>['outcome'];
+    return message.outcome.outcome;
   } finally {
     clearTimeout(timer);
     options.signal.removeEventListener('abort', stop);
