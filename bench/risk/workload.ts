@@ -5,7 +5,8 @@ import type pg from 'pg';
 import { explainQuery } from '../../src/catalog/query-risk/explain.ts';
 import { runAsync } from '../../src/core/drivers.ts';
 import { connectionHost } from '../../src/worker/host.ts';
-import type { Draw, Template } from './templates.ts';
+import type { Draw } from './tables.ts';
+import type { Template } from './templates.ts';
 import { templates } from './templates.ts';
 
 /** A statement as pg_stat_statements tells it apart, in one span of time. */

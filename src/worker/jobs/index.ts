@@ -2,5 +2,10 @@
 import action from './action.ts';
 import training from './training.ts';
 import type { JobKind } from './job.ts';
+import run from './run.ts';
 
-export const jobKinds: readonly JobKind[] = [action, training];
+export const jobKinds: readonly JobKind[] = [
+  action, //
+  run,
+  training,
+];
