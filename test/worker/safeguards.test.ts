@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { ActionRow } from '../../src/worker/actions/action.ts';
 import { checkSafeguards } from '../../src/worker/safeguards/index.ts';
-import { parseWindow, stateOf } from '../../src/worker/safeguards/window.ts';
+import { parseWindow, stateOf } from '../../src/core/window.ts';
 import type { Verdict } from '../../src/worker/safeguards/safeguard.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
