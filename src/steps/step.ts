@@ -65,6 +65,8 @@ export interface Context<All extends Settings = Settings> {
   /** As in `server_version_num`: 150020. */
   serverVersion: number;
   bypasses: readonly Bypass[];
+  /** Those of the findings that nobody has muted: an alert counts and names no others. */
+  unmuted(findings: readonly Finding[]): readonly Finding[];
 }
 
 export interface Finding {

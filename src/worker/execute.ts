@@ -1,7 +1,7 @@
 /**
  * One action from its claim to its outcome, on a connection of its own: claim → safeguards → probe again → wait for
  * those in the way → intent → statement → verification → outcome. Each is committed before the next begins, so that
- * whatever ends the worker leaves a row that says how far it came.
+ * whatever ends the worker leaves a row that says how far it came; with its event, so that both are there or neither.
  */
 import type pg from 'pg';
 import { isHeldUp, maySucceedLater, sqlstate } from '../core/sqlstate.ts';
@@ -15,8 +15,9 @@ import {
   tryActionLock,
 } from './action-log.ts';
 import type { Claimed, Unfinished } from './action-log.ts';
-import type { Plan, Refusal } from './actions/action.ts';
+import type { ActionRow, Plan, Refusal, Verification } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
+import { inTransaction } from './connection.ts';
 import { HeldUp, sqlstateOf } from './errors.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
@@ -78,8 +79,10 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
   } catch (error) {
     return await failed(client, claimed, error, config, options.signal);
   }
-  await recordIntent(client, action, plan);
-  await recordEvent(client, action, 'attempt');
+  await inTransaction(client, async () => {
+    await recordIntent(client, action, plan);
+    await recordEvent(client, action, 'attempt');
+  });
   return await act(client, claimed, plan, config, options.signal);
 }
 
@@ -124,10 +127,12 @@ async function heldUp(
   config: WorkerConfig,
 ): Promise<Executed> {
   const { action, waitedSeconds } = claimed;
-  await recordEvent(client, action, 'lock_timeout', { reason });
-  if (waitedSeconds < config.patience) return await later(client, claimed, reason, backoff(waitedSeconds));
-  await finish(client, action, 'skipped', reason);
-  return done;
+  return await inTransaction(client, async () => {
+    await recordEvent(client, action, 'lock_timeout', { reason });
+    if (waitedSeconds < config.patience) return await later(client, claimed, reason, backoff(waitedSeconds));
+    await finish(client, action, 'skipped', reason);
+    return done;
+  });
 }
 
 async function later(
@@ -149,19 +154,9 @@ async function act(
   signal: AbortSignal,
 ): Promise<Executed> {
   const { action } = claimed;
-  const kind = actionKind(action.kind);
+  let verification: Verification;
   try {
-    await client.query(`set lock_timeout = ${config[plan.lockTimeout ?? 'lock_timeout']}`);
-    if (kind.act) await kind.act(client, action, plan);
-    else await client.query(plan.statement);
-    await client.query('set lock_timeout = 0');
-    const verification = await kind.verify(client, action, plan);
-    if (verification.ok) {
-      await finish(client, action, 'succeeded', verification.reason, { verification });
-      await recordEvent(client, action, 'success');
-      return done;
-    }
-    throw new Error(`the statement ended without an error, but ${verification.reason}`);
+    verification = await actAndVerify(client, action, plan, config);
   } catch (error) {
     const left = await cleanUp(client, claimed, plan, config).then(
       (removed) => (removed.length === 0 ? null : `removed ${removed.join(', ')}`),
@@ -173,6 +168,28 @@ async function act(
     );
     return await failed(client, claimed, error, config, signal, left);
   }
+  await inTransaction(client, async () => {
+    await finish(client, action, 'succeeded', verification.reason, { verification });
+    await recordEvent(client, action, 'success');
+  });
+  return done;
+}
+
+/** Throws also where the statement ended without an error and the catalog does not show what it was to do. */
+async function actAndVerify(
+  client: pg.Client,
+  action: ActionRow,
+  plan: Plan,
+  config: WorkerConfig,
+): Promise<Verification> {
+  const kind = actionKind(action.kind);
+  await client.query(`set lock_timeout = ${config[plan.lockTimeout ?? 'lock_timeout']}`);
+  if (kind.act) await kind.act(client, action, plan);
+  else await client.query(plan.statement);
+  await client.query('set lock_timeout = 0');
+  const verification = await kind.verify(client, action, plan);
+  if (!verification.ok) throw new Error(`the statement ended without an error, but ${verification.reason}`);
+  return verification;
 }
 
 /** Removes what the statement left. */
@@ -206,10 +223,12 @@ async function failed(
   // Fails where the connection is lost, as it should.
   if (state === sqlstate.queryCanceled && signal.aborted)
     return await later(client, claimed, 'the worker stopped', 0);
-  await recordEvent(client, action, 'failure', { reason: said });
   const again = state !== null && state !== sqlstate.queryCanceled && maySucceedLater(state);
-  if (again && action.attempts < config.attempts)
-    return await later(client, claimed, said, backoff(waitedSeconds), true);
-  await finish(client, action, 'failed', said, { error });
-  return done;
+  return await inTransaction(client, async () => {
+    await recordEvent(client, action, 'failure', { reason: said });
+    if (again && action.attempts < config.attempts)
+      return await later(client, claimed, said, backoff(waitedSeconds), true);
+    await finish(client, action, 'failed', said, { error });
+    return done;
+  });
 }

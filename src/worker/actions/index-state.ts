@@ -4,7 +4,8 @@ import { runInTransaction } from '../host.ts';
 import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
-import type { Refusal } from './action.ts';
+import type { ActionRow, Refusal } from './action.ts';
+import { stillWanted } from './rejudge.ts';
 
 export interface IndexState {
   oid: number;
@@ -117,7 +118,7 @@ export interface IndexTarget {
 }
 
 /** The index by its oid, if it has still the name and the definition that the decision was made for. */
-export async function sameIndex(
+async function sameIndex(
   client: pg.ClientBase,
   target: IndexTarget,
   definition: unknown,
@@ -133,6 +134,22 @@ export async function sameIndex(
   if (typeof definition === 'string' && definition !== found.definition)
     return expired(`the index has another definition now: ${found.definition}`);
   return found;
+}
+
+/**
+ * What every action on an index that is there begins with: the index as it was when the decision was made, which
+ * nothing keeps from being acted on, and which is still wanted to be. Otherwise why not.
+ */
+export async function wantedIndex(
+  client: pg.ClientBase,
+  action: ActionRow<'drop_index' | 'reindex_index'>,
+  keptBecause: (index: IndexState) => string | null,
+): Promise<IndexState | Refusal> {
+  const index = await sameIndex(client, action.target, action.evidence['definition']);
+  if ('ok' in index) return index;
+  const kept = keptBecause(index);
+  if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
+  return (await stillWanted(client, action, index)) ?? index;
 }
 
 /**

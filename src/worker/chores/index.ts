@@ -2,10 +2,12 @@
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
 import heartbeat from './heartbeat.ts';
+import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
 
 export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
   forgetOld,
+  postAlerts,
 ];
