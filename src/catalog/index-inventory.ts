@@ -117,17 +117,14 @@ const inventoryQuery = `
       'hot_updated_rows', pg_catalog.pg_stat_get_tuples_hot_updated(t.oid),
       'deleted_rows', pg_catalog.pg_stat_get_tuples_deleted(t.oid),
       'writes_counter', w.counter,
-      'table_writes', case
-        when m.usage_id is null then 0
-        when w.counter >= m.writes_counter then m.table_writes + w.counter - m.writes_counter
-        else m.table_writes + w.counter end,
+      'table_writes', written.total,
       'scans', scan.total,
       'scans_known_days', extract(epoch from $1::timestamptz - u.known_since)::float8 / 86400,
       'window_scans', scan.total - coalesce((
         select d.scans_before from maint.index_usage_day as d
         where d.usage_id = u.usage_id and d.day >= (window_start.at at time zone 'utc')::date
         order by d.day limit 1), u.scans),
-      'window_writes', case when not s.indisunique then m.table_writes - (
+      'window_writes', case when not s.indisunique then written.total - (
         select h.table_writes
         from (
           select r.table_writes, r.sampled_at from maint.index_sample as r
@@ -157,6 +154,11 @@ const inventoryQuery = `
   cross join lateral (
     select pg_catalog.pg_stat_get_tuples_inserted(t.oid) + pg_catalog.pg_stat_get_tuples_deleted(t.oid)
       + pg_catalog.pg_stat_get_tuples_updated(t.oid) - pg_catalog.pg_stat_get_tuples_hot_updated(t.oid) as counter) as w
+  cross join lateral (
+    select case
+        when m.usage_id is null then 0
+        when w.counter >= m.writes_counter then m.table_writes + w.counter - m.writes_counter
+        else m.table_writes + w.counter end as total) as written
   cross join lateral (
     select u.scans + greatest(0, pg_catalog.pg_stat_get_numscans(s.oid) - u.counter) as total) as scan
   where m.usage_id is not null or s.oid = $5::oid

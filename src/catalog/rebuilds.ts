@@ -54,7 +54,9 @@ export function planningState(now: string): Program<PlanningState> {
 export function windowsOf({ safeguards }: PlanningState): Window[] {
   const texts = safeguards['maintenance_windows'];
   if (!Array.isArray(texts)) return [];
-  return texts.map((text) => parseWindow(String(text))).filter((window) => window !== null);
+  return texts
+    .map((text) => (typeof text === 'string' ? parseWindow(text) : null))
+    .filter((window) => window !== null);
 }
 
 export interface Plan {

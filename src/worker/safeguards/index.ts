@@ -11,6 +11,7 @@ import { loadThrottle } from './load-throttle.ts';
 import { maintenanceWindow } from './maintenance-window.ts';
 import { rateLimit } from './rate-limit.ts';
 import type { Safeguard, SafeguardConfig, Verdict } from './safeguard.ts';
+import { timeLeft } from './time-left.ts';
 
 export const safeguards: readonly Safeguard[] = [
   bypass,
@@ -19,6 +20,7 @@ export const safeguards: readonly Safeguard[] = [
   rateLimit,
   loadThrottle,
   limits,
+  timeLeft,
 ];
 
 /**
