@@ -61,6 +61,7 @@ export class Arena {
     await client.query(
       `select maint.configure('operational.safeguards.max_active_backends_per_core', '0'),
          maint.configure('operational.safeguards.max_wal_mb_per_second', '0'),
+         maint.configure('operational.safeguards.min_free_disk_percent', '0'),
          maint.configure('operational.safeguards.actions_per_hour', '0'),
          maint.configure('operational.safeguards.max_actions_per_window', '0')`,
     );

@@ -6,6 +6,7 @@ import { queryRow } from '../connection.ts';
 import { bypass } from './bypass.ts';
 import { recordEvent } from './event.ts';
 import { featureSwitch } from './feature-switch.ts';
+import { freeDiskSafeguard } from './free-disk.ts';
 import { limits } from './limits.ts';
 import { loadThrottle } from './load-throttle.ts';
 import { maintenanceWindow } from './maintenance-window.ts';
@@ -21,6 +22,7 @@ export const safeguards: readonly Safeguard[] = [
   loadThrottle,
   limits,
   timeLeft,
+  freeDiskSafeguard,
 ];
 
 /**

@@ -1,10 +1,11 @@
 /** A rebuild begins only if it will be done, at the speed measured here, before the maintenance window closes. */
 import type { Json } from '../../steps/step.ts';
 import { bytesPerSecond } from '../../catalog/rebuilds.ts';
-import { minutesToUse } from '../../core/window.ts';
+import { minutesToUse, parseWindow } from '../../core/window.ts';
+import type { LocalTime } from '../../core/window.ts';
 import { queryRow } from '../connection.ts';
 import { runInTransaction } from '../host.ts';
-import { localTime, windowState, windowsOf } from './maintenance-window.ts';
+import { windowState } from './maintenance-window.ts';
 import type { Safeguard } from './safeguard.ts';
 
 /** The window may be the next one: it is looked at again then. */
@@ -26,8 +27,16 @@ export const timeLeft: Safeguard = {
       [action.target.oid, typeof predicted === 'number' ? predicted : null],
     );
     const minutes = bytes / (await runInTransaction(client, bytesPerSecond())) / 60;
-    const { windows } = windowsOf(config);
-    const local = await localTime(client, config);
+    const windows = (config['maintenance_windows'] as string[])
+      .map((text) => parseWindow(text))
+      .filter((window) => window !== null);
+    const local = await queryRow<LocalTime & Record<string, unknown>>(
+      client,
+      `select extract(isodow from l.local)::int as day,
+         (extract(hour from l.local) * 60 + extract(minute from l.local))::int as minute
+       from (select pg_catalog.clock_timestamp() at time zone $1 as local) as l`,
+      [config['time_zone']],
+    );
     const left = minutesToUse(windows, local);
     if (minutes <= left) return { allowed: true };
     const longest = Math.max(...windows.map(({ from, to }) => to - from));
