@@ -47,7 +47,7 @@ test('fresh, nearly, and truly bloated; a REINDEX mends it', async (t) => {
   const real = await truth(database, 'item_id');
   t.true(
     Math.abs(Number(detail['bloat_percent']) - real) < 1.5,
-    `${String(detail['bloat_percent'])}, in truth ${real}`,
+    `${Number(detail['bloat_percent'])}, in truth ${real}`,
   );
   t.is(
     detail['wasted_bytes'],
