@@ -43,6 +43,8 @@ begin
   values (configure.path, canonical_scope, canonical_value)
   on conflict on constraint setting_pkey do update set
     value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
+  -- Workers read their settings again at the end of this transaction.
+  perform pg_catalog.pg_notify('maint_work', 'settings');
   return pg_catalog.jsonb_build_object(
     'path', path, 'scope', canonical_scope, 'value', canonical_value, 'previous', previous);
 end

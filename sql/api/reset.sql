@@ -31,6 +31,8 @@ begin
   into taken_back
   from gone as g
   left join maint.setting_definition as d on d.path = g.path;
+  -- Workers read their settings again at the end of this transaction.
+  perform pg_catalog.pg_notify('maint_work', 'settings');
   return taken_back;
 end
 $function$;

@@ -14,7 +14,8 @@ const forever = 23 * 3600;
 
 /** All queues. A policy that changes here changes what is there: see ensureQueues. */
 export const queues = {
-  maint_dead: { policy: 'standard' },
+  /** What was given up, until a worker has told it. */
+  maint_dead: { policy: 'standard', retryLimit: 20, retryDelay: 30, retryBackoff: true },
   /** One run at a time, and one waiting counts as that one. */
   maint_run: { policy: 'exclusive', retryLimit: 2, retryDelay: 30, retryBackoff: true },
   /** Any number wait; of those with one key, a table's, one is active. */

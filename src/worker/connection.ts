@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { CouldNotRun, sqlstateOf } from './errors.ts';
+import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
 
 /** Takes part in every advisory lock of pg-maint, as its first key. */
 export const lockClass = 1_835_100_526;
@@ -80,9 +80,4 @@ export async function queryRow<Row extends pg.QueryResultRow>(
   const [row] = (await client.query<Row>(text, parameters)).rows;
   if (row === undefined) throw new Error(`expected a row: ${text.trim().slice(0, 80)}`);
   return row;
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
 }

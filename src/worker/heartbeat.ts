@@ -16,14 +16,3 @@ export async function beat(client: pg.ClientBase, workerId: string, version: str
 export async function sayGoodbye(client: pg.ClientBase, workerId: string): Promise<void> {
   await client.query('delete from maint.worker where worker_id = $1', [workerId]);
 }
-
-/** Forgets workers that went without a word, and safeguard events older than the retention. */
-export async function forgetOld(client: pg.ClientBase): Promise<void> {
-  await client.query(
-    `delete from maint.worker where last_seen < pg_catalog.clock_timestamp() - interval '1 day'`,
-  );
-  await client.query(
-    `delete from maint.safeguard_event where at < pg_catalog.clock_timestamp()
-       - pg_catalog.make_interval(days => (maint.config('operational.maintenance_tasks.retention_days'))::int)`,
-  );
-}

@@ -1,0 +1,41 @@
+/**
+ * The contract of a chore: what a worker does by itself again and again. A chore is one file here and one line in
+ * index.ts. It never overlaps with itself, waits for no other, and when it fails it is logged and tried again.
+ */
+import type pg from 'pg';
+import type { PgBoss } from 'pg-boss';
+import type { Json } from '../../steps/step.ts';
+
+/** Setting path -> value, as they hold for the whole database now. */
+export type ChoreConfig = Readonly<Record<string, Json>>;
+
+export interface ChoreContext {
+  workerId: string;
+  version: string;
+  boss: PgBoss;
+  config: ChoreConfig;
+  /** Fires when the worker stops and cancels what is under way. */
+  signal: AbortSignal;
+  log(line: string): void;
+  /** How many actions are under way in this worker. */
+  actionsUnderWay(): number;
+}
+
+export interface Chore {
+  /** For the log and maint.chore: short, lower case. */
+  name: string;
+  /**
+   * `worker`: each worker does it. `database`: one worker does it for all of them, and a restart does not make it due again
+   * (maint.chore keeps when it was).
+   */
+  for: 'worker' | 'database';
+  /**
+   * `own`: as the owner of schema maint on a connection that is made for it. `shared`: on the connection that the worker
+   * listens on; for a few quick statements, as all the others wait meanwhile.
+   */
+  connection: 'own' | 'shared';
+  /** Seconds from one start to the next, null for not at all. All chores together: under a query per second. */
+  everySeconds(config: ChoreConfig): number | null;
+  /** What it returns says when it wants to be called again, where that is earlier. */
+  run(client: pg.Client, context: ChoreContext): Promise<{ againInSeconds: number } | undefined>;
+}

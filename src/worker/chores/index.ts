@@ -1,0 +1,11 @@
+/** What a worker does by itself, one line each. */
+import type { Chore } from './chore.ts';
+import forgetOld from './forget-old.ts';
+import heartbeat from './heartbeat.ts';
+import reconcile from './reconcile.ts';
+
+export const chores: readonly Chore[] = [
+  heartbeat, //
+  reconcile,
+  forgetOld,
+];

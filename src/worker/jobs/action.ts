@@ -1,0 +1,45 @@
+/** Queue maint_action: one action from its claim to its outcome. */
+import { releaseActionLock, tryActionLock } from '../action-log.ts';
+import { execute } from '../execute.ts';
+import { defineJob } from './job.ts';
+
+interface ActionJob {
+  action_id: number;
+}
+
+export default defineJob<ActionJob>({
+  queue: 'maint_action',
+  places: (concurrency) => concurrency,
+  describe: ({ action_id }) => `action ${action_id}`,
+
+  async perform(client, { action_id }, { workerId, signal }) {
+    const executed = await execute(client, { actionId: action_id, workerId, signal });
+    if (!executed.done) {
+      await client.query(`select maint.enqueue_action($1, $2::float8 * interval '1 s')`, [
+        action_id,
+        executed.seconds,
+      ]);
+    }
+    return null;
+  },
+
+  /** One whose statement had begun is left to reconciliation, which knows what was done of it. */
+  async giveUp(client, { action_id }, reason) {
+    if (!(await tryActionLock(client, action_id))) return 'somebody is at it';
+    try {
+      const { rowCount } = await client.query(
+        `with given_up as (
+           update maint.action as a set status = 'failed', outcome = 'given up: ' || $2::text,
+             finished_at = pg_catalog.clock_timestamp(), error = pg_catalog.jsonb_build_object('message', $2::text)
+           where a.action_id = $1 and (a.status = 'queued' or a.status = 'running' and a.intent is null)
+           returning a.action_id, a.kind)
+         insert into maint.safeguard_event (action_id, kind, event, reason)
+         select g.action_id, g.kind, 'failure', $2::text from given_up as g`,
+        [action_id, reason],
+      );
+      return rowCount === 0 ? 'settled already' : 'recorded as failed';
+    } finally {
+      await releaseActionLock(client, action_id);
+    }
+  },
+});

@@ -1,0 +1,7 @@
+/** The queues that a worker serves, one line each, the most urgent first. */
+import action from './action.ts';
+import type { JobKind } from './job.ts';
+
+export const jobKinds: readonly JobKind[] = [
+  action, //
+];

@@ -1,0 +1,40 @@
+/**
+ * The contract of a queue: what its jobs hold, how one is performed, and what becomes of one that was given up. A queue
+ * is one file here, one line in index.ts and its policy in ../boss.ts; runner.ts fetches, touches, completes and fails.
+ */
+import type pg from 'pg';
+import type { QueueName } from '../boss.ts';
+
+export interface JobContext {
+  workerId: string;
+  version: string;
+  /** The job's own number in pg-boss. */
+  jobId: string;
+  /** Fires when the worker is stopping and cancels what is under way. */
+  signal: AbortSignal;
+  log(line: string): void;
+}
+
+export interface JobKindDefinition<Data extends object> {
+  queue: Exclude<QueueName, 'maint_dead'>;
+  /** How many jobs of the queue one worker does at a time in one database; `concurrency` is the number for actions. */
+  places(concurrency: number): number;
+  /** The job in words, for the log: "action 7". */
+  describe(data: Data): string;
+  /**
+   * Does the job, on a connection of its own as the owner of schema maint. What it returns is kept with the job. What it
+   * throws fails the job: pg-boss gives it out again as the queue's policy says, and in the end to `giveUp`.
+   * A job whose worker died is given out again as well, so it must stand being begun twice.
+   */
+  perform(client: pg.Client, data: Data, context: JobContext): Promise<object | null>;
+  /** Retries are used up: makes that visible in schema maint, and returns what it did in words. */
+  giveUp(client: pg.Client, data: Data, reason: string): Promise<string>;
+}
+
+/** A queue with the type of its data forgotten, as the runner needs it. */
+export type JobKind = JobKindDefinition<object>;
+
+/** Declares a queue's jobs. */
+export function defineJob<Data extends object>(definition: JobKindDefinition<Data>): JobKind {
+  return definition;
+}

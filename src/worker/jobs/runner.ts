@@ -1,0 +1,141 @@
+/** Fetches jobs of all queues, performs them at the same time, keeps hold of them, and says how they ended. */
+import type pg from 'pg';
+import type { JobWithMetadata, PgBoss } from 'pg-boss';
+import { heartbeatSeconds } from '../boss.ts';
+import { messageOf } from '../errors.ts';
+import type { Tasks } from '../tasks.ts';
+import { performDeadLetter } from './dead-letter.ts';
+import { jobKinds } from './index.ts';
+import type { JobContext, JobKind } from './job.ts';
+
+const touchEveryMs = (heartbeatSeconds * 1000) / 3;
+/** How soon to ask again for a job that is due and can't be had: one of the same table is under way, for instance. */
+const dueEveryMs = 2000;
+
+export interface RunnerOptions {
+  boss: PgBoss;
+  tasks: Tasks;
+  concurrency: number;
+  context: Omit<JobContext, 'jobId'>;
+  /** A job failed: what it left may want looking at. */
+  failed(): void;
+}
+
+/** A queue as the runner serves it. */
+interface Served {
+  queue: string;
+  places: number;
+  describe(job: JobWithMetadata): string;
+  perform(client: pg.Client, job: JobWithMetadata, context: JobContext): Promise<object | null>;
+}
+
+function served(kind: JobKind, concurrency: number): Served {
+  return {
+    queue: kind.queue,
+    places: kind.places(concurrency),
+    describe: ({ data }) => kind.describe(data),
+    perform: (client, { data }, context) => kind.perform(client, data, context),
+  };
+}
+
+export class JobRunner {
+  readonly #options: RunnerOptions;
+  readonly #queues: readonly Served[];
+  /** Queue -> the jobs of it that are under way here. */
+  readonly #held = new Map<string, Set<string>>();
+  #nextTouch = 0;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#queues = [
+      ...jobKinds.map((kind) => served(kind, options.concurrency)),
+      { queue: 'maint_dead', places: 1, ...performDeadLetter },
+    ];
+    for (const { queue } of this.#queues) this.#held.set(queue, new Set());
+  }
+
+  /** How many jobs of a queue are under way here. */
+  count(queue: string): number {
+    return this.#heldOf(queue).size;
+  }
+
+  #heldOf(queue: string): Set<string> {
+    return this.#held.get(queue) ?? new Set();
+  }
+
+  /**
+   * Begins what is due and has a place. Returns the milliseconds until there may be more to begin, Infinity where nothing
+   * waits; 0 when it began something, as there may be more behind it.
+   */
+  async begin(control: pg.ClientBase): Promise<number> {
+    const free = this.#queues.filter(({ queue, places }) => this.count(queue) < places);
+    const due = await dueInMs(
+      control,
+      free.map(({ queue }) => queue),
+    );
+    let begun = 0;
+    for (const each of free) {
+      const ms = due.get(each.queue);
+      if (ms !== undefined && ms <= 0) begun += await this.#fetch(each);
+    }
+    if (begun > 0) return 0;
+    const next = Math.min(Infinity, ...due.values());
+    return next <= 0 ? dueEveryMs : next;
+  }
+
+  async #fetch(served: Served): Promise<number> {
+    const jobs = await this.#options.boss.fetch<object>(served.queue, {
+      batchSize: served.places - this.count(served.queue),
+      includeMetadata: true,
+    });
+    for (const job of jobs) this.#start(served, job);
+    return jobs.length;
+  }
+
+  #start(served: Served, job: JobWithMetadata): void {
+    const { boss, tasks, context, failed } = this.#options;
+    const { queue } = served;
+    this.#heldOf(queue).add(job.id);
+    tasks.start(
+      job.id,
+      async (client) => {
+        const output = await served.perform(client, job, { ...context, jobId: job.id });
+        await boss.complete(queue, job.id, output);
+        this.#heldOf(queue).delete(job.id);
+      },
+      async (error) => {
+        this.#heldOf(queue).delete(job.id);
+        failed();
+        context.log(`${served.describe(job)}: ${messageOf(error)}`);
+        // Where the connection is gone, silence says the same a little later.
+        await boss.fail(queue, job.id, { message: messageOf(error) });
+      },
+    );
+  }
+
+  /** Tells pg-boss that the jobs under way have not been forgotten. Returns the milliseconds until it wants to again. */
+  async touch(): Promise<number> {
+    const held = [...this.#held].filter(([, jobs]) => jobs.size > 0);
+    if (held.length === 0) return Infinity;
+    const now = performance.now();
+    if (now >= this.#nextTouch) {
+      for (const [queue, jobs] of held) await this.#options.boss.touch(queue, [...jobs]);
+      this.#nextTouch = now + touchEveryMs;
+    }
+    return this.#nextTouch - now;
+  }
+}
+
+/** Queue -> milliseconds until its first waiting job is due; absent where none waits. */
+async function dueInMs(control: pg.ClientBase, queues: readonly string[]): Promise<Map<string, number>> {
+  if (queues.length === 0) return new Map();
+  const { rows } = await control.query<{ name: string; ms: number }>(
+    `select j.name,
+       (extract(epoch from pg_catalog.min(j.start_after) - pg_catalog.clock_timestamp()) * 1000)::float8 as ms
+     from pgboss.job as j
+     where j.name = any ($1) and j.state < 'active' and not j.blocked
+     group by j.name`,
+    [queues],
+  );
+  return new Map(rows.map(({ name, ms }) => [name, ms]));
+}
