@@ -34,7 +34,9 @@ begin
     when finding.kind in ('index.unused', 'index.redundant', 'index.invalid', 'index.orphaned') then 'drop_index'
     when finding.kind = 'index.bloated' then 'reindex_index'
     when finding.kind in ('fk.unindexed', 'matview.no_unique_index', 'matview.index_suggestion') then 'create_index'
-    when finding.kind = 'statistics.stale' then 'analyze_table' end;
+    when finding.kind = 'statistics.stale' then 'analyze_table'
+    when finding.kind = 'query.slow_pattern' and starts_with(finding.remedy, 'create index ') then 'create_index'
+    when finding.kind = 'query.slow_pattern' and starts_with(finding.remedy, 'analyze ') then 'analyze_table' end;
   refusal := case
     when finding.resolved_at is not null then 'it was resolved at ' || finding.resolved_at
     when action_kind is null then 'findings of kind ' || finding.kind || ' have no action'

@@ -50,7 +50,10 @@ begin
   begin
     execute pg_catalog.format(
       'select pg_catalog.to_jsonb(i) from %I.pg_stat_statements_info as i', schema_name) into info;
-    execute pg_catalog.format('select from %I.pg_stat_statements(false) as s limit 1', schema_name);
+    -- Asked for, not tried: a call makes all of its rows.
+    if not pg_catalog.has_function_privilege(pg_catalog.format('%I.pg_stat_statements(boolean)', schema_name), 'execute') then
+      raise insufficient_privilege using message = 'permission denied for function pg_stat_statements';
+    end if;
   exception
     when insufficient_privilege then
       return pg_catalog.jsonb_build_object('status', 'not_permitted', 'detail', sqlerrm,

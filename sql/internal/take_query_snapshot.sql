@@ -11,6 +11,10 @@ returns jsonb
 language plpgsql
 volatile
 set search_path = pg_catalog, maint, pg_temp
+-- The planner knows nothing of pg_stat_statements, nor of our tables before they are analyzed first: by hashing it is
+-- linear whatever it believes.
+set enable_nestloop = off
+set enable_mergejoin = off
 as $function$
 #variable_conflict use_column
 declare
@@ -149,10 +153,11 @@ begin
         and (not l.appeared or $3 = '-infinity' or coalesce(l.born, $4) >= $3)
         and l.calls > 0
     ), ranked as materialized (
-      select d.*, d.verb <> 'own' and d.calls > 0 and (
-          pg_catalog.row_number() over (order by (d.verb <> 'own') desc, d.total_exec_ms desc, d.statement_id) <= $5
-          or pg_catalog.row_number() over (order by (d.verb <> 'own') desc, d.calls desc, d.statement_id) <= $5) as keeps
+      select d.*, k.countable and (
+          pg_catalog.row_number() over (order by k.countable desc, d.total_exec_ms desc, d.statement_id) <= $5
+          or pg_catalog.row_number() over (order by k.countable desc, d.calls desc, d.statement_id) <= $5) as keeps
       from difference as d
+      cross join lateral (select d.verb not in ('own', 'utility') as countable) as k
     ), sampled as (
       insert into maint.query_sample
       select $6, case when r.keeps then r.statement_id end, r.verb, pg_catalog.sum(r.calls),

@@ -162,7 +162,7 @@ create table maint.query_sample (
 );
 create index query_sample_statement_id_idx on maint.query_sample (statement_id);
 comment on table maint.query_sample is
-  'What each statement did in an interval: the difference of its counters, or all of them where they began at zero in it. The statements with the most time and the most calls have rows of their own; the rest is summed up in one row for each verb, so that sums over all rows are those of the server.';
+  'What each statement did in an interval: the difference of its counters, or all of them where they began at zero in it. The statements with the most time and the most calls have rows of their own, utility statements and our own excepted; the rest is summed up in one row for each verb, so that sums over all rows are those of the server.';
 comment on column maint.query_sample.interval_id is 'The interval.';
 comment on column maint.query_sample.statement_id is 'The statement; null for the sum of those without a row of their own.';
 comment on column maint.query_sample.verb is 'As in query_text when the sample was taken; own for all that is pg-maint''s own or asks the system catalogs.';

@@ -2,10 +2,14 @@
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
 import heartbeat from './heartbeat.ts';
+import parseStatements from './parse-statements.ts';
+import queryHistory from './query-history.ts';
 import reconcile from './reconcile.ts';
 
 export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
   forgetOld,
+  queryHistory,
+  parseStatements,
 ];
