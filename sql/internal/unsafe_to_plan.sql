@@ -1,6 +1,6 @@
 -- Why a statement must not be planned with the rights of the owner of schema maint, or null where it may. Planning can run
 -- code: functions with constant arguments, operators that statistics are judged with, expressions of indexes,
--- constraints, policies, views. What a superuser or an extension brought is trusted, what a user wrote is not.
+-- constraints, policies, views. What belongs to a superuser or to that owner is trusted, what anyone else wrote is not.
 -- statement is ParsedStatement of src/catalog/parsed-statement.ts, relations are all that it names.
 create or replace function maint.unsafe_to_plan(statement jsonb, relations oid[])
 returns text
@@ -12,9 +12,8 @@ as $function$
     select u.oid from unnest(relations) as u (oid)
     union
     select i.inhrelid from tree as t join pg_catalog.pg_inherits as i on i.inhparent = t.oid
-  ), extension_member as (
-    select d.classid, d.objid from pg_catalog.pg_depend as d
-    where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e'
+  ), trusted as materialized (
+    select r.oid from pg_catalog.pg_roles as r where r.rolsuper or r.rolname = current_user
   ), parts (classid, objid) as (
     select 'pg_catalog.pg_class'::regclass, t.oid from tree as t
     union all
@@ -38,28 +37,24 @@ as $function$
     select 3, 'it calls a function of a user'
     where exists (
       select from jsonb_array_elements_text(statement -> 'functions') as f (name)
-      where regexp_replace(f.name, '^pg_catalog\.', '') like '%.%'
-        or not exists (select from pg_catalog.pg_proc as p
-          where p.pronamespace = 'pg_catalog'::regnamespace and p.proname = regexp_replace(f.name, '^pg_catalog\.', ''))
-        or exists (select from pg_catalog.pg_proc as p
-          where p.pronamespace <> 'pg_catalog'::regnamespace and p.proname = regexp_replace(f.name, '^pg_catalog\.', '')
-            and not exists (select from extension_member as m
-              where m.classid = 'pg_catalog.pg_proc'::regclass and m.objid = p.oid)))
+      -- Of that name in any schema: which one is called depends on the types.
+      join pg_catalog.pg_proc as p on p.proname = regexp_replace(f.name, '^.*\.', '')
+      where p.pronamespace <> 'pg_catalog'::regnamespace
+        and p.proowner not in (select r.oid from trusted as r))
     union all
     select 4, 'it uses an operator that a user defined'
     where exists (
       select from jsonb_array_elements_text(statement -> 'operators') as f (name)
       join pg_catalog.pg_operator as o
         on o.oprname = regexp_replace(f.name, '^.*\.', '') and o.oprnamespace <> 'pg_catalog'::regnamespace
-      where not exists (select from extension_member as m
-        where m.classid = 'pg_catalog.pg_operator'::regclass and m.objid = o.oid))
+      where o.oprowner not in (select r.oid from trusted as r))
     union all
     select 5, 'it casts to a type of a user'
     where exists (
       select from jsonb_array_elements_text(statement -> 'types') as f (name)
-      where regexp_replace(f.name, '^pg_catalog\.', '') like '%.%'
-        or not exists (select from pg_catalog.pg_type as y
-          where y.typnamespace = 'pg_catalog'::regnamespace and y.typname = regexp_replace(f.name, '^pg_catalog\.', '')))
+      join pg_catalog.pg_type as y on y.typname = regexp_replace(f.name, '^.*\.', '')
+      where y.typnamespace <> 'pg_catalog'::regnamespace and y.typtype <> 'e'
+        and y.typowner not in (select r.oid from trusted as r))
     union all
     select 6, 'one of its columns has a type of a user'
     where exists (
@@ -68,15 +63,15 @@ as $function$
       join pg_catalog.pg_type as y on y.oid = a.atttypid
       left join pg_catalog.pg_type as e on e.oid = nullif(y.typelem, 0)
       where y.typnamespace <> 'pg_catalog'::regnamespace and coalesce(e.typtype, y.typtype) <> 'e'
-        and not exists (select from extension_member as m
-          where m.classid = 'pg_catalog.pg_type'::regclass and m.objid = y.oid))
+        and y.typowner not in (select r.oid from trusted as r))
     union all
     select 7, 'an index, constraint, default or statistics of its tables call a function of a user'
     where exists (
       select from parts as p
       join pg_catalog.pg_depend as d on d.classid = p.classid and d.objid = p.objid
-      where d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
-        and not exists (select from extension_member as m where m.classid = d.refclassid and m.objid = d.refobjid))
+      left join pg_catalog.pg_proc as f on d.refclassid = 'pg_catalog.pg_proc'::regclass and f.oid = d.refobjid
+      left join pg_catalog.pg_operator as o on d.refclassid = 'pg_catalog.pg_operator'::regclass and o.oid = d.refobjid
+      where coalesce(f.proowner, o.oprowner) not in (select r.oid from trusted as r))
     union all
     select 8, 'its tables have policies for rows'
     where exists (select from tree as t join pg_catalog.pg_policy as y on y.polrelid = t.oid)

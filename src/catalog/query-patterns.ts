@@ -147,3 +147,11 @@ const factsQuery = `
 export function serverFacts(now: string): Program<ServerFacts> {
   return queryOne<ServerFacts>(factsQuery, [now]);
 }
+
+const remedyQuery = `
+  select pg_catalog.to_jsonb(pg_catalog.format('grant pg_read_all_stats to %I;', current_user)) as row order by 1`;
+
+/** What makes the statements of all roles readable. */
+export function mayReadRemedy(): Program<string> {
+  return queryOne<string>(remedyQuery);
+}

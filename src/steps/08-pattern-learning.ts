@@ -9,10 +9,10 @@ import type { LearnedPattern } from '../catalog/learned-patterns.ts';
 import { namedRelations } from '../catalog/parsed-statement.ts';
 import { sampleWorkload, takeQuerySnapshot } from '../catalog/query-history.ts';
 import type { Snapshot } from '../catalog/query-history.ts';
-import { historyWindow, seenPatterns, serverFacts } from '../catalog/query-patterns.ts';
+import { historyWindow, mayReadRemedy, seenPatterns, serverFacts } from '../catalog/query-patterns.ts';
 import type { HistoryWindow, SeenPattern } from '../catalog/query-patterns.ts';
 import { tablesNamed } from '../catalog/query-tables.ts';
-import type { QueryTable } from '../catalog/query-tables.ts';
+import type { QueryTable, Resolved } from '../catalog/query-tables.ts';
 import { isChatty, judgeSlow, tablesOf } from '../catalog/slow-causes.ts';
 import type { JudgedWith } from '../catalog/slow-causes.ts';
 import { hypopgIsInstalled } from '../catalog/statement-plan.ts';
@@ -57,14 +57,22 @@ function unlearned(reason: string, more: JsonObject): Report {
 }
 
 function windowResult(window: HistoryWindow): JsonObject {
-  const { from, to, intervals, counters_lost, evictions, unreadable, total_exec_ms, rest_exec_ms } = window;
+  const { from, to, intervals, counters_lost, evictions, total_exec_ms, rest_exec_ms } = window;
   return {
     window: { since: from, until: to, snapshots: intervals },
     // True: the figures are at least so high, as what was counted before a reset or an eviction is lost.
     counters_lost,
     evictions,
-    statements_not_readable: unreadable,
     share_of_time_not_kept: total_exec_ms > 0 ? Math.round((rest_exec_ms / total_exec_ms) * 1000) / 1000 : 0,
+  };
+}
+
+function* hiddenStatements(count: number): Program<JsonObject> {
+  const remedy = yield* mayReadRemedy();
+  return {
+    reason: 'not_permitted',
+    detail: `${count} statements of other roles can't be read`,
+    remedy,
   };
 }
 
@@ -105,6 +113,16 @@ function learnedPattern(
     reasons: helped.causes,
     suggestions: helped.suggestions,
   };
+}
+
+/** As psql needs it, or as it is written with the reason why it could not be resolved. */
+function nameOf(
+  use: { schema: string | null; name: string },
+  resolved: Resolved,
+): { name: string; because: string | null } {
+  if ('table' in resolved) return { name: resolved.table.quoted, because: null };
+  const name = use.schema === null ? use.name : `${use.schema}.${use.name}`;
+  return { name, because: 'system' in resolved ? 'a catalog' : resolved.because };
 }
 
 function* statisticsByTable(now: string, wanted: boolean): Program<Map<number, TableStatistics>> {
@@ -234,16 +252,17 @@ export default defineStep({
     const resolve = yield* tablesNamed(
       [...slow, ...fast].flatMap(({ shape }) => (shape ? namedRelations(shape) : [])),
     );
-    const known = (pattern: SeenPattern): Known => ({
-      figures: figuresOf(pattern, window.total_exec_ms),
-      tables: tablesOf(pattern, resolve),
-      tableNames: (pattern.shape ? namedRelations(pattern.shape) : []).flatMap((use) => {
-        const resolved = resolve(use);
-        if ('system' in resolved) return [];
-        const written = use.schema === null ? use.name : `${use.schema}.${use.name}`;
-        return 'table' in resolved ? resolved.table.quoted : `${written} (${resolved.because})`;
-      }),
-    });
+    const known = (pattern: SeenPattern): Known => {
+      const names = (pattern.shape ? namedRelations(pattern.shape) : []).map((use) =>
+        nameOf(use, resolve(use)),
+      );
+      return {
+        figures: figuresOf(pattern, window.total_exec_ms),
+        tables: tablesOf(pattern, resolve),
+        tableNames: names.map(({ name, because }) => (because === null ? name : `${name} (${because})`)),
+        unresolved: names.find(({ because }) => because !== null)?.because ?? null,
+      };
+    };
     const statistics = yield* statisticsByTable(now, slow.length > 0);
     const judgedWith: JudgedWith = {
       resolve,
@@ -265,7 +284,8 @@ export default defineStep({
         hypopg,
         writeCost,
         workMem,
-        mayPlan: place < plannedPatterns,
+        notPlannedBecause:
+          place < plannedPatterns ? of.unresolved : 'more slow patterns than are planned in one run',
       });
       learned.push(learnedPattern('slow', pattern, of, helped));
       if (place < listedPatterns) findings.push(slowFinding(pattern, of, helped));
@@ -278,13 +298,18 @@ export default defineStep({
     yield* keepPatterns(learned, now, { from: window.from, to: window.to }, config.expiry_days);
 
     const notParsed = [...slow, ...fast].filter(({ shape }) => shape === null);
+    const hidden = window.unreadable > 0 ? yield* hiddenStatements(window.unreadable) : null;
+    // None among those that could be read says nothing of the others.
+    const count = (found: readonly unknown[]): number | null =>
+      hidden !== null && found.length === 0 ? null : found.length;
     return {
       result: {
         cleanup: {
           pattern_learning: {
-            slow_patterns: slow.length,
-            fast_patterns: fast.length,
+            slow_patterns: count(slow),
+            fast_patterns: count(fast),
             status: 'learned',
+            ...(hidden && { unexamined: hidden }),
             not_parsed_yet: notParsed.filter(({ parsed_at }) => parsed_at === null).length,
             ...windowResult(window),
           },
@@ -293,7 +318,7 @@ export default defineStep({
       findings,
       alerts: [],
       actions: [],
-      examined: [slowPatternKind, fastPatternKind],
+      examined: hidden === null ? [slowPatternKind, fastPatternKind] : [],
     };
   },
 });

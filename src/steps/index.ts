@@ -9,6 +9,7 @@ import unusedIndexes from './06-unused-indexes.ts';
 import patternLearning from './08-pattern-learning.ts';
 import refreshStatistics from './09-refresh-statistics.ts';
 import redundantIndexes from './10-redundant-indexes.ts';
+import workloadAnalysis from './11-workload-analysis.ts';
 import foreignKeys from './12-foreign-keys.ts';
 import hangingBuilds from './13-hanging-builds.ts';
 import materializedViews from './14-materialized-views.ts';
@@ -26,6 +27,7 @@ export const steps: readonly Step[] = [
   patternLearning,
   refreshStatistics,
   redundantIndexes,
+  workloadAnalysis,
   foreignKeys,
   hangingBuilds,
   materializedViews,

@@ -86,6 +86,8 @@ export interface Known {
   tables: readonly QueryTable[];
   /** Quoted, and as written with the reason where they could not be resolved. */
   tableNames: readonly string[];
+  /** Why one of them could not be resolved; null where all could. */
+  unresolved: string | null;
 }
 
 export function slowFinding(pattern: SeenPattern, known: Known, helped: Helped): Finding {

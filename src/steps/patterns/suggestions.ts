@@ -92,23 +92,23 @@ export interface HelpWith {
   hypopg: boolean;
   writeCost: WriteCostOf;
   workMem: string;
-  /** Whether its plan may still be asked for in this run: planning takes time. */
-  mayPlan: boolean;
+  /** Why its plan is not asked for; null where it may be. */
+  notPlannedBecause: string | null;
 }
 
 export function* help(
   pattern: SeenPattern,
   judgedAtFirst: Judged,
   tables: readonly QueryTable[],
-  { hypopg, writeCost, workMem, mayPlan }: HelpWith,
+  { hypopg, writeCost, workMem, notPlannedBecause }: HelpWith,
 ): Program<Helped> {
   let judged = judgedAtFirst;
   let before: GenericPlan | null = null;
-  let notPlanned: string | null = mayPlan ? null : 'more slow patterns than are planned in one run';
+  let notPlanned = notPlannedBecause;
   const scans = judged.causes.some(
     ({ reason }) => reason === 'missing_index' || reason === 'sequential_scan',
   );
-  if (mayPlan && scans && pattern.shape !== null) {
+  if (notPlanned === null && scans && pattern.shape !== null) {
     notPlanned = yield* unsafeToPlan(pattern.shape, tables);
     if (notPlanned === null) {
       const planned = yield* planOf(pattern.text, tables, null);

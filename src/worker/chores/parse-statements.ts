@@ -1,7 +1,7 @@
 /** Parses the texts that snapshots of pg_stat_statements brought, with the server's grammar, which no database has inside. */
 import { namedRelations } from '../../catalog/parsed-statement.ts';
 import { loadParser, parseStatement } from '../sql-parse.ts';
-import type { Chore } from './chore.ts';
+import type { Chore, ChoreContext } from './chore.ts';
 
 /** How long a run may have to say "not parsed yet" of a statement that it saw first. */
 const everySeconds = 20;
@@ -24,9 +24,18 @@ interface Reading {
 }
 
 function read({ text_id, text, complete }: Row): Reading {
-  const outcome = complete ? parseStatement(text) : { ok: false as const, reason: 'too long to be kept whole' };
+  const outcome = complete
+    ? parseStatement(text)
+    : { ok: false as const, reason: 'too long to be kept whole' };
   if (!outcome.ok) {
-    return { text_id, parse_error: outcome.reason, fingerprint: null, shape: null, verb: null, relations: [] };
+    return {
+      text_id,
+      parse_error: outcome.reason,
+      fingerprint: null,
+      shape: null,
+      verb: null,
+      relations: [],
+    };
   }
   const { fingerprint, statement } = outcome.parsed;
   const relations = namedRelations(statement).map(({ schema, name }) => ({ schema, name }));
@@ -38,7 +47,7 @@ export default {
   for: 'database',
   connection: 'own',
   everySeconds: (config) => (config['features.pattern_learning.enabled'] === true ? everySeconds : null),
-  async run(client, { signal }) {
+  async run(client, { signal }: Pick<ChoreContext, 'signal'>) {
     for (;;) {
       const { rows } = await client.query<Row>(
         `select t.text_id, t.text, t.length = pg_catalog.length(t.text) as complete
