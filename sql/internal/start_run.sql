@@ -55,6 +55,10 @@ begin
       select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(b) order by b.feature)
       from maint.feature_bypass as b
       where b.until > pg_catalog.clock_timestamp()), '[]'),
+    'muted', coalesce((
+      select pg_catalog.jsonb_agg(m.finding_key order by m.finding_key)
+      from maint.finding_mute as m
+      where m.until > pg_catalog.clock_timestamp()), '[]'),
     'seconds_since_success', coalesce((
       select pg_catalog.jsonb_object_agg(s.step_number,
         extract(epoch from pg_catalog.clock_timestamp() - s.last_success))

@@ -4,6 +4,7 @@
 #include "errors.h"
 #include "function_cache.h"
 #include "guard.h"
+#include "launcher.h"
 #include "text.h"
 
 extern "C" {
@@ -131,6 +132,7 @@ void _PG_init(void) {
 #else
   EmitWarningsOnPlaceholders("maint_v8");
 #endif
+  maint_launcher::register_launcher();
 }
 
 Datum maint_v8_call_handler(PG_FUNCTION_ARGS) {

@@ -55,6 +55,28 @@ export function statisticsState(): Program<StatisticsState> {
   return queryOne<StatisticsState>(stateQuery);
 }
 
+export interface UsageSinceSample {
+  standbys: boolean;
+  /** Scans that the server has counted since the last sample of it. */
+  scans: number;
+  /** What the server counted before the last sample may be gone, or the index was never sampled: `scans` says nothing. */
+  lost: boolean;
+}
+
+/** What happened to one index since step 6 sampled it last. A session reports its scans up to some seconds later. */
+export function* usageSinceSample(oid: number): Program<UsageSinceSample> {
+  const { standbys, statistics, previous } = yield* statisticsState();
+  const [sample] = yield* query<{ scans: number }>(
+    `select pg_catalog.jsonb_build_object('scans', pg_catalog.pg_stat_get_numscans(u.index_oid) - u.counter) as row
+     from maint.index_usage as u
+     where u.index_oid = $1::oid
+     order by u.usage_id`,
+    [oid],
+  );
+  const lost = sample === undefined || statistics !== previous || sample.scans < 0;
+  return { standbys, scans: sample?.scans ?? 0, lost };
+}
+
 /** The indexes that are sampled, with the server's counters; a partitioned index has none of its own. */
 const liveIndexes = `
     select c.oid, x.indrelid as table_oid, c.relkind,

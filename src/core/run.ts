@@ -17,6 +17,8 @@ export interface RunRequest {
   only: number[] | null;
   settings: SettingsSnapshot;
   bypasses: Bypass[];
+  /** Keys of the findings that nobody wants to hear of now. */
+  muted: string[];
   /** Step number -> seconds since its last success; absent where there is none. */
   seconds_since_success: Record<string, number>;
 }
@@ -42,12 +44,14 @@ function skipReason(step: Step, request: RunRequest): UnexaminedReason | 'not_se
 }
 
 function contextOf(step: Step, request: RunRequest): Context {
+  const muted = new Set(request.muted);
   return {
     config: step.feature === null ? {} : (configOf(step, request.settings) as Context['config']),
     configFor: (object) => configForObject(step, request.settings, object),
     now: request.now,
     serverVersion: request.server_version,
     bypasses: request.bypasses,
+    unmuted: (findings) => findings.filter((finding) => !muted.has(findingKey(finding))),
   };
 }
 

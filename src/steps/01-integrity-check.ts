@@ -132,7 +132,7 @@ export default defineStep({
   interval: () => 0,
   unexamined: { integrity_check: { status: 'unknown', issues: [] } },
 
-  *check({ config, serverVersion }) {
+  *check({ config, serverVersion, unmuted }) {
     const judged: Judged[] = [];
     for (const check of integrityChecks) {
       if (config.disabled_checks.includes(check.name)) {
@@ -150,7 +150,7 @@ export default defineStep({
     const findings = judged.flatMap(({ report }) => report?.findings ?? []);
     const issues = [...findings].sort((a, b) => weight[a.severity] - weight[b.severity]);
     const failed = judged.filter(({ report, reason }) => report === null && reason === 'failed');
-    const serious = findings.filter(({ severity }) => severity !== 'info');
+    const serious = unmuted(findings).filter(({ severity }) => severity !== 'info');
     return {
       result: {
         integrity_check: {
@@ -168,7 +168,7 @@ export default defineStep({
               {
                 severity: 'warning',
                 message: `integrity issues found: ${serious.length}`,
-                detail: { critical: findings.filter(({ severity }) => severity === 'critical').length },
+                detail: { critical: serious.filter(({ severity }) => severity === 'critical').length },
               },
             ],
       actions: [],

@@ -283,7 +283,7 @@ export default defineStep({
   actionCounts: { orphaned_indexes: 'drop_index' },
   unexamined: { cleanup: { orphaned_indexes: null, orphaned_indexes_found: null } },
 
-  *check({ configFor }) {
+  *check({ configFor, unmuted }) {
     const { settled, undecided } = yield* invalidIndexes();
     const leftovers = [...(yield* reindexLeftovers(settled)), ...(yield* repackLeftovers())];
     const found = leftovers.map((leftover) => ({ leftover, finding: leftoverFinding(leftover) }));
@@ -300,16 +300,17 @@ export default defineStep({
     const cleanup: JsonObject = { orphaned_indexes_found: findings.length };
     if (undecided.length > 0) cleanup['orphaned_indexes_undecided'] = undecidedNames(undecided);
     if (forgotten) cleanup['vanished_records_forgotten'] = forgotten;
+    const loud = unmuted(findings);
     return {
       result: { cleanup },
       findings,
       alerts:
-        findings.length === 0
+        loud.length === 0
           ? []
           : [
               {
                 severity: 'info',
-                message: `orphaned indexes found: ${findings.length}, to be removed: ${actions.length}`,
+                message: `orphaned indexes found: ${loud.length}, to be removed: ${actions.length}`,
               },
             ],
       actions,

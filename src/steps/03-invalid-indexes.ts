@@ -84,7 +84,7 @@ export default defineStep({
   actionCounts: { invalid_indexes: 'drop_index' },
   unexamined: { cleanup: { invalid_indexes: null, invalid_indexes_found: null } },
 
-  *check({ configFor }) {
+  *check({ configFor, unmuted }) {
     const { settled, undecided } = yield* invalidIndexes();
     const found = settled.filter(isOurs).map((index) => ({ index, finding: invalidFinding(index) }));
     const actions = found
@@ -93,16 +93,18 @@ export default defineStep({
 
     const cleanup: JsonObject = { invalid_indexes_found: found.length };
     if (undecided.length > 0) cleanup['invalid_indexes_undecided'] = undecidedNames(undecided);
+    const findings = found.map(({ finding }) => finding);
+    const loud = unmuted(findings);
     return {
       result: { cleanup },
-      findings: found.map(({ finding }) => finding),
+      findings,
       alerts:
-        found.length === 0
+        loud.length === 0
           ? []
           : [
               {
                 severity: 'warning',
-                message: `invalid indexes found: ${found.length}, to be removed: ${actions.length}`,
+                message: `invalid indexes found: ${loud.length}, to be removed: ${actions.length}`,
               },
             ],
       actions,

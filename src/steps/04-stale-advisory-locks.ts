@@ -235,7 +235,7 @@ export default defineStep({
   actionCounts: { stale_advisory_locks: 'terminate_backend' },
   unexamined: { cleanup: { stale_advisory_locks: null, stale_advisory_locks_found: null } },
 
-  *check({ config, now }) {
+  *check({ config, now, unmuted }) {
     const { stale, unexamined } = yield* lookAtLocks(now, config.stale_after, config.expected_applications);
     const waiting = yield* sessionsByPid(
       now,
@@ -246,16 +246,18 @@ export default defineStep({
 
     const cleanup: JsonObject = { stale_advisory_locks_found: found.length };
     if (unexamined.length > 0) cleanup['stale_advisory_locks_unexamined'] = unexaminedSessions(unexamined);
+    const findings = found.map(({ finding }) => finding);
+    const loud = unmuted(findings);
     return {
       result: { cleanup },
-      findings: found.map(({ finding }) => finding),
+      findings,
       alerts:
-        found.length === 0
+        loud.length === 0
           ? []
           : [
               {
                 severity: 'info',
-                message: `${found.length} stale advisory locks found, ${sessionCount(actions.length)} to be ended`,
+                message: `${loud.length} stale advisory locks found, ${sessionCount(actions.length)} to be ended`,
               },
             ],
       actions,

@@ -318,7 +318,7 @@ export default defineStep({
   interval: () => 0,
   unexamined: { cleanup: { stale_operations: null } },
 
-  *check({ config: limits, now }) {
+  *check({ config: limits, now, unmuted }) {
     yield* refreshActivity();
     const sessions = yield* busySessions(now);
     const prepared = yield* preparedTransactions(now);
@@ -352,13 +352,12 @@ export default defineStep({
     if (findings.length > 0) cleanup['stale_operations_by_reason'] = byReason(findings);
     if (unexamined.length > 0) cleanup['stale_operations_unexamined'] = unexaminedSessions(unexamined);
     if (Object.keys(notStuck).length > 0) cleanup['long_operations_not_stuck'] = notStuck;
+    const loud = unmuted(findings);
     return {
       result: { cleanup },
       findings,
       alerts:
-        findings.length === 0
-          ? []
-          : [{ severity: 'warning', message: `${findings.length} stale operations found` }],
+        loud.length === 0 ? [] : [{ severity: 'warning', message: `${loud.length} stale operations found` }],
       actions: [],
       examined: [staleOperationKind],
       keepOpen: yield* findingsAboutPids(

@@ -208,16 +208,18 @@ export default defineStep({
     const cleanup: JsonObject = { unused_indexes_found: found.length };
     if (undecided.length > 0) cleanup['unused_indexes_undecided'] = countBy(undecided);
     if (state.standbys) cleanup['unused_indexes_on_standbys'] = 'unknown';
+    const findings = found.map(({ finding }) => finding);
+    const loud = context.unmuted(findings);
     return {
       result: { cleanup },
-      findings: found.map(({ finding }) => finding),
+      findings,
       alerts:
-        found.length === 0
+        loud.length === 0
           ? []
           : [
               {
                 severity: 'info',
-                message: `${found.length} unused indexes found, ${actions.length} to be removed`,
+                message: `${loud.length} unused indexes found, ${actions.length} to be removed`,
               },
             ],
       actions,

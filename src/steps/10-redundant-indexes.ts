@@ -114,7 +114,7 @@ export default defineStep({
   interval: () => 0,
   unexamined: { cleanup: { redundant_indexes_found: null } },
 
-  *check({ configFor }) {
+  *check({ configFor, unmuted }) {
     const indexes = yield* comparableIndexes();
     const redundancy = new Redundancy(indexes);
     const questions = redundancy.questions();
@@ -128,11 +128,13 @@ export default defineStep({
 
     const cleanup: JsonObject = { redundant_indexes_found: found.length };
     if (undecided.length > 0) cleanup['redundant_indexes_undecided'] = undecided.map(({ quoted }) => quoted);
+    const findings = found.map((redundant) => redundantFinding(redundant, detailOf));
+    const loud = unmuted(findings);
     return {
       result: { cleanup },
-      findings: found.map((redundant) => redundantFinding(redundant, detailOf)),
+      findings,
       alerts:
-        found.length === 0 ? [] : [{ severity: 'info', message: `${found.length} redundant indexes found` }],
+        loud.length === 0 ? [] : [{ severity: 'info', message: `${loud.length} redundant indexes found` }],
       actions: [],
       examined: [redundantIndexKind],
       keepOpen: undecided.map(({ schema, table, index }) => ({

@@ -186,7 +186,7 @@ export default defineStep({
     },
   },
 
-  *check({ config, now }) {
+  *check({ config, now, unmuted }) {
     const { builds, hanging, waits } = yield* lookAtBuilds(now, config.hanging_after);
     const blockers = yield* blockersOf(now, hanging, waits);
     const builders = yield* sessionsByPid(
@@ -218,7 +218,7 @@ export default defineStep({
         cleanup: { hanging_concurrent_builds: findings.length, concurrent_index_monitoring: monitoring },
       },
       findings,
-      alerts: findings.map(({ summary, remedy }) => ({
+      alerts: unmuted(findings).map(({ summary, remedy }) => ({
         severity: 'warning',
         message: summary,
         detail: { remedy },

@@ -15,7 +15,7 @@ export type JsonObject = Record<string, Json>;
 interface SettingBase {
   /** One or two sentences for the documentation and for error hints. */
   doc: string;
-  unit?: 'seconds' | 'milliseconds' | 'hours' | 'days' | 'percent' | 'megabytes';
+  unit?: 'seconds' | 'milliseconds' | 'hours' | 'days' | 'percent' | 'megabytes' | 'gigabytes';
   /** True where a narrower scope than the database (schema, table, index) makes sense. */
   scoped?: boolean;
 }
@@ -65,6 +65,8 @@ export interface Context<All extends Settings = Settings> {
   /** As in `server_version_num`: 150020. */
   serverVersion: number;
   bypasses: readonly Bypass[];
+  /** Those of the findings that nobody has muted: an alert counts and names no others. */
+  unmuted(findings: readonly Finding[]): readonly Finding[];
 }
 
 export interface Finding {

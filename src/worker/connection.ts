@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
+import { clientTarget, resolveTarget } from './target/client-config.ts';
+import type { Server } from './target/client-config.ts';
 
 /** Takes part in every advisory lock of pg-maint, as its first key. */
 export const lockClass = 1_835_100_526;
@@ -8,38 +10,76 @@ export const runLock = 1;
 /** Held by install and uninstall to the end of their transaction. */
 export const installLock = 2;
 
-/** Without a URL, DATABASE_URL or the variables PGHOST, PGDATABASE and so on say where. */
-export async function connect(url: string | undefined): Promise<pg.Client> {
-  const target = url ?? process.env['DATABASE_URL'];
-  let client: pg.Client;
-  try {
-    client = new pg.Client({
-      ...(target !== undefined && target !== '' && { connectionString: target }),
-      application_name: 'pg-maint',
-      connectionTimeoutMillis: 15_000,
-      keepAlive: true,
-    });
-  } catch (error) {
-    throw new CouldNotRun(
-      `not a database URL: ${messageOf(error)}`,
-      'give one such as postgresql://user@host:5432/database',
-      { cause: error },
-    );
+/** Servers that were found without TLS where it is only preferred: not asked again by this process. */
+const withoutTls = new Set<string>();
+
+/**
+ * Connects as psql would: `target` is a URL, keyword=value pairs or a database's name; what it leaves open, DATABASE_URL,
+ * the connection service file, PGHOST, PGDATABASE and so on, and .pgpass say. Of several hosts the first that answers is
+ * taken. Throws CouldNotRun.
+ */
+export async function connect(target: string | undefined): Promise<pg.Client> {
+  const { servers, primaryOnly } = clientTarget(resolveTarget(target));
+  const failures: unknown[] = [];
+  for (const server of servers) {
+    const client = await connectToServer(server, failures);
+    if (client === null) continue;
+    if (!primaryOnly || !(await isStandby(client))) return client;
+    await client.end();
+    failures.push(new Error(`${server.place} is a standby`));
   }
+  throw cannotConnect(failures);
+}
+
+/** Null where every way failed; the failures are added to `failures`. */
+async function connectToServer({ place, ways }: Server, failures: unknown[]): Promise<pg.Client | null> {
+  for (const config of ways) {
+    const secured = config.ssl !== false;
+    if (secured && ways.length > 1 && withoutTls.has(place)) continue;
+    try {
+      return await connectTo(config);
+    } catch (error) {
+      failures.push(error);
+      if (isUnreachable(error)) return null;
+      if (secured && sqlstateOf(error) === null) withoutTls.add(place);
+    }
+  }
+  return null;
+}
+
+/** An error of the operating system, or of the time that is given to it: ECONNREFUSED, ENOTFOUND and the like. */
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(isUnreachable);
+  return error instanceof Error && 'syscall' in error;
+}
+
+async function connectTo(config: pg.ClientConfig): Promise<pg.Client> {
+  const client = new pg.Client(config);
   // An error while no query is under way; the next query fails with it.
   client.on('error', () => undefined);
-  try {
-    await client.connect();
-  } catch (error) {
-    throw new CouldNotRun(
-      `can't connect to PostgreSQL: ${messageOf(error)}`,
-      sqlstateOf(error) === null
-        ? 'check host and port of the URL, or PGHOST and PGPORT, and that the server runs'
-        : 'check user, password and database of the URL, or PGUSER, PGPASSWORD and PGDATABASE',
-      { cause: error },
-    );
-  }
+  await client.connect();
   return client;
+}
+
+async function isStandby(client: pg.Client): Promise<boolean> {
+  const { standby } = await queryRow<{ standby: boolean }>(
+    client,
+    'select pg_catalog.pg_is_in_recovery() as standby',
+  );
+  return standby;
+}
+
+function cannotConnect(failures: readonly unknown[]): CouldNotRun {
+  // What the server says counts for more than that there was no TLS to be had.
+  const said = failures.filter((failure) => sqlstateOf(failure) !== null);
+  const telling = said.length > 0 ? said : failures.slice(-1);
+  return new CouldNotRun(
+    `can't connect to PostgreSQL: ${[...new Set(telling.map(messageOf))].join('; ')}`,
+    said.length === 0
+      ? 'check host and port, or PGHOST and PGPORT, and that the server runs'
+      : 'check user, password and database, or PGUSER, PGPASSWORD and PGDATABASE',
+    { cause: telling.at(-1) },
+  );
 }
 
 export async function withConnection<Result>(

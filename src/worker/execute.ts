@@ -1,7 +1,7 @@
 /**
  * One action from its claim to its outcome, on a connection of its own: claim → safeguards → probe again → wait for
  * those in the way → intent → statement → verification → outcome. Each is committed before the next begins, so that
- * whatever ends the worker leaves a row that says how far it came.
+ * whatever ends the worker leaves a row that says how far it came; with its event, so that both are there or neither.
  */
 import type pg from 'pg';
 import { isHeldUp, maySucceedLater, sqlstate } from '../core/sqlstate.ts';
@@ -15,12 +15,15 @@ import {
   tryActionLock,
 } from './action-log.ts';
 import type { Claimed, Unfinished } from './action-log.ts';
-import type { Plan, Refusal } from './actions/action.ts';
+import type { ActionRow, Plan, Refusal, Verification } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
+import { inTransaction } from './connection.ts';
 import { HeldUp, sqlstateOf } from './errors.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
+import { outOfQueues } from './table-queue.ts';
+import type { Onlooker } from './table-queue.ts';
 import { workerConfig } from './worker-config.ts';
 import type { WorkerConfig } from './worker-config.ts';
 
@@ -34,6 +37,8 @@ export interface ExecuteOptions {
   workerId: string;
   /** Fires when the worker is stopping: a statement that was cancelled then is no failure. */
   signal: AbortSignal;
+  /** Looks on while a build is under way, and calls it back from a queue. */
+  onlooker: Onlooker;
 }
 
 /** The longer it has waited, the longer it waits: doubling in effect, without a counter. */
@@ -61,6 +66,8 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
   const config = await workerConfig(client);
   let plan: Plan;
   try {
+    // What is asked of an index or a table locks it for a moment, and may have to queue behind DDL for that.
+    await client.query(`set lock_timeout = ${config.lock_timeout}`);
     if (claimed.plan !== null) await cleanUp(client, claimed, claimed.plan, config);
     const verdict = await checkSafeguards(client, action);
     if (!verdict.allowed) {
@@ -75,12 +82,15 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
     const prepared = await prepare(client, claimed, config, options.signal);
     if (!prepared.ok) return await refused(client, claimed, prepared, config);
     plan = prepared;
+    await client.query('set lock_timeout = 0');
   } catch (error) {
     return await failed(client, claimed, error, config, options.signal);
   }
-  await recordIntent(client, action, plan);
-  await recordEvent(client, action, 'attempt');
-  return await act(client, claimed, plan, config, options.signal);
+  await inTransaction(client, async () => {
+    await recordIntent(client, action, plan);
+    await recordEvent(client, action, 'attempt');
+  });
+  return await act(client, claimed, plan, config, options);
 }
 
 /** Probes, waits until nobody is in the way, and probes again where that took time. */
@@ -124,10 +134,12 @@ async function heldUp(
   config: WorkerConfig,
 ): Promise<Executed> {
   const { action, waitedSeconds } = claimed;
-  await recordEvent(client, action, 'lock_timeout', { reason });
-  if (waitedSeconds < config.patience) return await later(client, claimed, reason, backoff(waitedSeconds));
-  await finish(client, action, 'skipped', reason);
-  return done;
+  return await inTransaction(client, async () => {
+    await recordEvent(client, action, 'lock_timeout', { reason });
+    if (waitedSeconds < config.patience) return await later(client, claimed, reason, backoff(waitedSeconds));
+    await finish(client, action, 'skipped', reason);
+    return done;
+  });
 }
 
 async function later(
@@ -146,22 +158,12 @@ async function act(
   claimed: Claimed,
   plan: Plan,
   config: WorkerConfig,
-  signal: AbortSignal,
+  { signal, onlooker }: ExecuteOptions,
 ): Promise<Executed> {
   const { action } = claimed;
-  const kind = actionKind(action.kind);
+  let verification: Verification;
   try {
-    await client.query(`set lock_timeout = ${config[plan.lockTimeout ?? 'lock_timeout']}`);
-    if (kind.act) await kind.act(client, action, plan);
-    else await client.query(plan.statement);
-    await client.query('set lock_timeout = 0');
-    const verification = await kind.verify(client, action, plan);
-    if (verification.ok) {
-      await finish(client, action, 'succeeded', verification.reason, { verification });
-      await recordEvent(client, action, 'success');
-      return done;
-    }
-    throw new Error(`the statement ended without an error, but ${verification.reason}`);
+    verification = await actAndVerify(client, action, plan, config, onlooker);
   } catch (error) {
     const left = await cleanUp(client, claimed, plan, config).then(
       (removed) => (removed.length === 0 ? null : `removed ${removed.join(', ')}`),
@@ -173,6 +175,34 @@ async function act(
     );
     return await failed(client, claimed, error, config, signal, left);
   }
+  await inTransaction(client, async () => {
+    await finish(client, action, 'succeeded', verification.reason, { verification });
+    await recordEvent(client, action, 'success');
+  });
+  return done;
+}
+
+/** Throws also where the statement ended without an error and the catalog does not show what it was to do. */
+async function actAndVerify(
+  client: pg.Client,
+  action: ActionRow,
+  plan: Plan,
+  config: WorkerConfig,
+  onlooker: Onlooker,
+): Promise<Verification> {
+  const kind = actionKind(action.kind);
+  const statement = async (): Promise<void> => {
+    if (kind.act) await kind.act(client, action, plan);
+    else await client.query(plan.statement);
+  };
+  const lockTimeout = plan.lockTimeout ?? 'lock_timeout';
+  await client.query(`set lock_timeout = ${config[lockTimeout]}`);
+  if (lockTimeout === 'lock_timeout') await statement();
+  else await outOfQueues(client, onlooker, config.lock_timeout, statement);
+  await client.query('set lock_timeout = 0');
+  const verification = await kind.verify(client, action, plan);
+  if (!verification.ok) throw new Error(`the statement ended without an error, but ${verification.reason}`);
+  return verification;
 }
 
 /** Removes what the statement left. */
@@ -184,7 +214,6 @@ async function cleanUp(
 ): Promise<string[]> {
   await client.query(`set lock_timeout = ${config.lock_timeout}`);
   const removed = (await actionKind(action.kind).cleanUp?.(client, action, plan)) ?? [];
-  await client.query('set lock_timeout = 0');
   await forgetIntent(client, action);
   return removed;
 }
@@ -206,10 +235,12 @@ async function failed(
   // Fails where the connection is lost, as it should.
   if (state === sqlstate.queryCanceled && signal.aborted)
     return await later(client, claimed, 'the worker stopped', 0);
-  await recordEvent(client, action, 'failure', { reason: said });
   const again = state !== null && state !== sqlstate.queryCanceled && maySucceedLater(state);
-  if (again && action.attempts < config.attempts)
-    return await later(client, claimed, said, backoff(waitedSeconds), true);
-  await finish(client, action, 'failed', said, { error });
-  return done;
+  return await inTransaction(client, async () => {
+    await recordEvent(client, action, 'failure', { reason: said });
+    if (again && action.attempts < config.attempts)
+      return await later(client, claimed, said, backoff(waitedSeconds), true);
+    await finish(client, action, 'failed', said, { error });
+    return done;
+  });
 }

@@ -15,6 +15,7 @@ import {
 import type { Unfinished } from './action-log.ts';
 import { actionKind } from './actions/index.ts';
 import { heartbeatSeconds } from './boss.ts';
+import { inTransaction } from './connection.ts';
 import { workerConfig } from './worker-config.ts';
 import { HeldUp, sqlstateOf } from './errors.ts';
 import { recordEvent } from './safeguards/event.ts';
@@ -64,19 +65,22 @@ async function settle(client: pg.Client, left: Unfinished): Promise<string> {
   try {
     const verification = await kind.verify(client, action, plan);
     const removed = (await kind.cleanUp?.(client, action, plan)) ?? [];
-    await forgetIntent(client, action);
     const also = removed.length === 0 ? '' : `; removed ${removed.join(', ')}`;
-    if (verification.ok) {
-      const outcome = `${verification.reason}: found done after a crash${also}`;
-      await finish(client, action, 'succeeded', outcome, { verification });
-      await recordEvent(client, action, 'success', { reason: 'found done after a crash' });
-      return outcome;
-    }
-    const reason = `${verification.reason} after a crash${also}`;
-    await recordEvent(client, action, 'failure', { reason });
-    if (action.attempts >= config.attempts) await finish(client, action, 'failed', reason, { verification });
-    else await giveBack(client, action, reason, { seconds: 0, keepAttempt: true });
-    return reason;
+    return await inTransaction(client, async () => {
+      await forgetIntent(client, action);
+      if (verification.ok) {
+        const outcome = `${verification.reason}: found done after a crash${also}`;
+        await finish(client, action, 'succeeded', outcome, { verification });
+        await recordEvent(client, action, 'success', { reason: 'found done after a crash' });
+        return outcome;
+      }
+      const reason = `${verification.reason} after a crash${also}`;
+      await recordEvent(client, action, 'failure', { reason });
+      if (action.attempts >= config.attempts)
+        await finish(client, action, 'failed', reason, { verification });
+      else await giveBack(client, action, reason, { seconds: 0, keepAttempt: true });
+      return reason;
+    });
   } finally {
     await client.query('set lock_timeout = 0');
   }
@@ -90,15 +94,19 @@ async function deleteJobs(client: pg.Client, actionId: number): Promise<void> {
   );
 }
 
-/** Takes away jobs whose worker is silent, and gives each queued action that has none a new one. */
+/**
+ * Takes away jobs whose worker is silent, or did not get to say that its action is over: they keep others of the same
+ * table waiting. Gives each queued action that has none a new one.
+ */
 async function replaceJobs(client: pg.Client): Promise<void> {
   await client.query(
     `delete from pgboss.job as j
      where j.name = 'maint_action' and j.state = 'active'
-       and coalesce(j.heartbeat_on, j.started_on) < pg_catalog.clock_timestamp() - $1::float8 * interval '1 s'
-       and not exists (
-         select from maint.action as a
-         where a.action_id::text = j.data ->> 'action_id' and a.status = 'running')`,
+       and case (select a.status from maint.action as a where a.action_id::text = j.data ->> 'action_id')
+         when 'running' then false
+         when 'queued' then coalesce(j.heartbeat_on, j.started_on)
+           < pg_catalog.clock_timestamp() - $1::float8 * interval '1 s'
+         else true end`,
     [heartbeatSeconds],
   );
   await client.query(

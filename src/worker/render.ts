@@ -17,6 +17,8 @@ export interface ShownFinding {
   severity: Severity;
   summary: string;
   remedy: string | null;
+  /** The action that has done what the finding wants since it was seen last; the next run resolves it. */
+  mended_by: number | null;
 }
 
 /** The open findings that are not muted, the worst first. */
@@ -24,17 +26,23 @@ export async function listFindings(client: pg.ClientBase): Promise<ShownFinding[
   const { rows } = await client.query<{ findings: ShownFinding[] }>(`
     select coalesce(jsonb_agg(to_jsonb(f)), '[]') as findings
     from (
-      select finding_id, step, kind, severity, summary, remedy
-      from maint.findings
-      where resolved_at is null and muted_until is null
-      order by array_position(array['critical', 'warning', 'info'], severity), step, finding_id
+      select v.finding_id, v.step, v.kind, v.severity, v.summary, v.remedy, (
+          select max(a.action_id) from maint.actions as a
+          where a.finding_id = v.finding_id and a.status = 'succeeded' and a.finished_at >= v.last_seen
+            and not exists (
+              select from maint.actions as u
+              where u.status = 'succeeded' and u.evidence ->> 'undoes' = a.action_id::text)) as mended_by
+      from maint.findings as v
+      where v.resolved_at is null and v.muted_until is null
+      order by array_position(array['critical', 'warning', 'info'], v.severity), v.step, v.finding_id
     ) as f`);
   return rows[0]?.findings ?? [];
 }
 
 const colours = { red: 31, yellow: 33, green: 32, dim: 2, bold: 1 } as const;
 
-function painter(options: RenderOptions) {
+/** Paints text where colours are wanted, else gives it back. */
+export function painter(options: RenderOptions) {
   return (colour: keyof typeof colours, text: string): string =>
     options.colour === true ? `\u001b[${colours[colour]}m${text}\u001b[0m` : text;
 }
@@ -155,7 +163,16 @@ function renderFinding(finding: ShownFinding, paint: Paint): string {
       : printableSql(finding.remedy)
           .split('\n')
           .map((line) => `    ${line}`);
+  if (finding.mended_by !== null)
+    return `${head}  ${paint('green', `mended by action ${finding.mended_by}`)}\n  ${printable(finding.summary)}`;
   return [head, `  ${printable(finding.summary)}`, ...remedy].join('\n');
+}
+
+/** Findings with their remedies, one below the other. Ends with a newline. */
+export function renderFindings(findings: readonly ShownFinding[], options: RenderOptions = {}): string {
+  const paint = painter(options);
+  const title = findings.length === 0 ? 'No open findings' : counted(findings.length, 'open finding');
+  return `${[paint('bold', title), ...findings.map((each) => renderFinding(each, paint))].join('\n')}\n`;
 }
 
 /** The result dictionary of a run (or why it was skipped) and the open findings, for people. Ends with a newline. */
@@ -182,16 +199,12 @@ export function renderRun(
     lines.push('', paint('bold', 'Alerts'));
     lines.push(...alerts.map((alert) => `${text(alert['severity'])}  ${text(alert['message'])}`));
   }
-  lines.push(
-    '',
-    paint('bold', shown.length === 0 ? 'No open findings' : counted(shown.length, 'open finding')),
-  );
-  lines.push(...shown.map((finding) => renderFinding(finding, paint)));
+  lines.push('', renderFindings(shown, options).trimEnd());
   return `${lines.join('\n')}\n`;
 }
 
 function ofDryRun(finding: ShownFinding): ShownFinding {
-  return { ...finding, finding_id: null };
+  return { ...finding, finding_id: null, mended_by: null };
 }
 
 /** Rows of name and value, nothing else: for status and reports. */

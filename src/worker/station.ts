@@ -10,6 +10,7 @@ import { ChoreRunner } from './chores/runner.ts';
 import { sayGoodbye } from './heartbeat.ts';
 import { JobRunner } from './jobs/runner.ts';
 import { connectAsOwner } from './session.ts';
+import { SharedSession } from './shared-session.ts';
 import { Tasks } from './tasks.ts';
 import { Wake } from './wake.ts';
 
@@ -27,7 +28,7 @@ const idlePollMs = 30_000;
 
 /** What works while the connections last. */
 interface Post {
-  control: pg.Client;
+  control: SharedSession;
   jobs: JobRunner;
   chores: ChoreRunner;
 }
@@ -55,8 +56,9 @@ export class Station {
       boss = await startBoss(await this.#connect(clients), (error) => {
         this.#options.log(`pg-boss: ${error.message}`);
       });
+      // Whatever is done on it is quick, or in somebody's way: it fails then and is tried again.
+      await control.query(`set lock_timeout = '10s'; set statement_timeout = '60s'; listen maint_work`);
       const post = this.#takePost(control, boss);
-      await control.query('listen maint_work');
       await this.#work(post, signal);
       await this.#stop(post);
       await sayGoodbye(control, this.#options.workerId);
@@ -81,7 +83,8 @@ export class Station {
     return client;
   }
 
-  #takePost(control: pg.Client, boss: PgBoss): Post {
+  #takePost(client: pg.Client, boss: PgBoss): Post {
+    const control = new SharedSession(client);
     const { workerId, version, concurrency } = this.#options;
     const tasks = this.#tasks;
     const context = {
@@ -97,7 +100,7 @@ export class Station {
       boss,
       tasks,
       concurrency,
-      context,
+      context: { ...context, control },
       failed: () => {
         chores.soon('reconcile', reconcileSoonSeconds);
       },
@@ -108,7 +111,7 @@ export class Station {
       context: { ...context, boss, actionsUnderWay: () => jobs.count('maint_action') },
       changed: this.#wake.now,
     });
-    control.on('notification', ({ payload }) => {
+    client.on('notification', ({ payload }) => {
       if (payload === 'settings') chores.settingsChanged();
       this.#wake.now();
     });
@@ -135,7 +138,7 @@ export class Station {
       if (await Promise.race([ended, after(Math.min(touchMs, left))])) return;
     }
     this.#stopping.abort();
-    await this.#tasks.cancel(control);
+    await control.use((client) => this.#tasks.cancel(client));
     await ended;
   }
 }

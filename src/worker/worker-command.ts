@@ -1,6 +1,8 @@
 /** The command `pg-maint worker`. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { messageOf, CouldNotRun } from './errors.ts';
+import { startMetricsServer } from './metrics-server.ts';
 import { printable } from './printable.ts';
 import { runWorker } from './worker.ts';
 
@@ -8,6 +10,8 @@ interface Flags {
   database: string[];
   concurrency: number;
   stopAfter: number;
+  metricsPort?: number;
+  metricsHost: string;
 }
 
 function wholeNumber(least: number, most: number): (word: string) => number {
@@ -46,15 +50,31 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
       wholeNumber(0, 86_400),
       30,
     )
+    .option('--metrics-port <port>', 'serve /metrics, /healthz and /readyz there', wholeNumber(0, 65_535))
+    .option('--metrics-host <host>', 'address to serve them on; 0.0.0.0 is every one', '127.0.0.1')
     .description('do what the runs have queued, until stopped by SIGTERM or SIGINT')
-    .action(async ({ database, concurrency, stopAfter }: Flags) => {
+    .action(async ({ database, concurrency, stopAfter, metricsPort, metricsHost }: Flags) => {
       const log = (line: string): void => {
         writeError(`pg-maint worker: ${line.split('\n').map(printable).join('\n  ')}\n`);
       };
       const urls = database.length === 0 ? [undefined] : database;
       const signal = stopSignal();
       log(`started, ${urls.length === 1 ? 'one database' : `${urls.length} databases`}`);
+      const metrics =
+        metricsPort === undefined
+          ? null
+          : await startMetricsServer({ targets: urls, port: metricsPort, host: metricsHost, log }).catch(
+              (error: unknown) => {
+                throw new CouldNotRun(
+                  `can't serve metrics on ${metricsHost}:${metricsPort}: ${messageOf(error)}`,
+                  'give another --metrics-port or --metrics-host',
+                  { cause: error },
+                );
+              },
+            );
+      if (metrics !== null) log(`metrics on http://${metricsHost}:${metrics.port}/metrics`);
       await runWorker({ urls, concurrency, stopSeconds: stopAfter, signal, log });
+      await metrics?.close();
       log('stopped');
     });
 }

@@ -1,7 +1,6 @@
 /** A server of a test's own, for what no other test must notice: it is stopped, damaged, killed or copied. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecutionContext } from 'ava';
 import pg from 'pg';
 import { startCluster } from '../../build/cluster.ts';
 import type { Cluster } from '../../build/cluster.ts';
@@ -22,19 +21,22 @@ export interface OwnCluster {
   connect(): Promise<pg.Client>;
   /** Stops the server, keeping its data. */
   stop(): Promise<void>;
-  /** Starts it again, also after a crash. */
+  /** Starts it again on the same port, also after a crash. */
   start(): Promise<void>;
 }
 
 /** The database of an OwnCluster that tests use. */
 const database = 'shop';
 
-export async function ownCluster(
-  t: ExecutionContext,
-  more: Record<string, string> = {},
-): Promise<OwnCluster> {
-  // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about.
-  const settings = { synchronous_commit: 'on', ...more };
+/** What a server of a test's own needs of the test; a file whose tests share one has its own. */
+interface Owner {
+  teardown(cleanUp: () => Promise<void>): void;
+}
+
+export async function ownCluster(t: Owner, more: Record<string, string> = {}): Promise<OwnCluster> {
+  // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about. The
+  // operating system lives on, so nothing needs fsync; but SIGKILL may cut a block in two on its way to the kernel.
+  const settings = { synchronous_commit: 'on', full_page_writes: 'on', ...more };
   const clients: pg.Client[] = [];
   let cluster: Cluster = await startCluster({ ephemeral: true, settings });
   t.teardown(async () => {
@@ -57,7 +59,12 @@ export async function ownCluster(
       await stopServer(layout, 'fast');
     },
     async start() {
-      cluster = await startCluster({ ephemeral: true, directory: layout.directory, settings });
+      cluster = await startCluster({
+        ephemeral: true,
+        directory: layout.directory,
+        port: cluster.port,
+        settings,
+      });
     },
   };
   const administrator = await connectTo(cluster.url);
@@ -93,7 +100,7 @@ export async function pathOf(program: string): Promise<string> {
 }
 
 /** Tries until it gives something; throws the last error, or that there was nothing, after 20 s. */
-export async function eventually<Value>(look: () => Promise<Value | null>): Promise<Value> {
+export async function eventually<Value>(look: () => Promise<Value | null>, pauseMs = 50): Promise<Value> {
   const deadline = Date.now() + 20_000;
   for (;;) {
     try {
@@ -103,7 +110,7 @@ export async function eventually<Value>(look: () => Promise<Value | null>): Prom
     } catch (error) {
       if (Date.now() > deadline) throw error;
     }
-    await sleep(50);
+    await sleep(pauseMs);
   }
 }
 

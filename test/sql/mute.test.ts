@@ -96,3 +96,33 @@ test('what makes no sense is refused, and changes nothing', async (t) => {
   }
   t.deepEqual(await database.query('select from maint.finding_mute'), []);
 });
+
+test('an alert counts and names no finding that is muted', async (t) => {
+  const [database, id] = await withFinding(t);
+  const other = { schema: 'shop', table: 'orders', index: 'orders_other' };
+  await makeInvalidIndex(database, other);
+  const alerts = async (): Promise<string[]> =>
+    (await run(database, { only })).alerts.map(({ message }) => message);
+  await database.query(`select maint.configure('features.invalid_index_cleanup.auto_cleanup', 'false')`);
+  t.regex((await alerts()).join(), /^invalid indexes found: 2, /);
+  await database.query(`select maint.mute($1, 'known', 'infinity')`, [id]);
+  t.regex((await alerts()).join(), /^invalid indexes found: 1, /);
+  await database.query(
+    `select maint.mute(finding_id, 'known too', 'infinity') from maint.findings where object_name = 'orders_other'`,
+  );
+  t.deepEqual(await alerts(), []);
+  t.is((await run(database, { only })).cleanup['invalid_indexes_found'], 2, 'the result has them all');
+  await database.query('select maint.unmute($1)', [id]);
+  t.regex((await alerts()).join(), /^invalid indexes found: 1, /);
+});
+
+test('where all findings of a step are muted, it gives no alert', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`create schema shop; create table shop.orders (a int, b int);
+    create index one on shop.orders (a); create index two on shop.orders (a, b)`);
+  const alerts = async (): Promise<number> =>
+    (await run(database, { only: ['redundant_indexes'] })).alerts.length;
+  t.is(await alerts(), 1);
+  await database.query(`select maint.mute(finding_id, 'known', 'infinity') from maint.findings`);
+  t.is(await alerts(), 0);
+});

@@ -3,6 +3,7 @@ import type { ExecutionContext } from 'ava';
 import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { makeIndexCorrupt, turnableIndex } from '../support/corrupt-index.ts';
 import { hostileNames } from '../support/names.ts';
 import { openFindings, openTransaction, run, runFromNode } from '../support/maintenance.ts';
 import type { RunResult } from '../support/maintenance.ts';
@@ -240,23 +241,15 @@ test('a changed collation version is found, with the number of indexes', async (
   t.is((await check(database)).status, 'healthy');
 });
 
-/** An operator class whose comparison can be turned round under a finished index: real corruption, without files. */
-const turnable = (direction: 'up' | 'down'): string => `
-  create or replace function turnable(int, int) returns int language sql immutable
-  as $$ select btint4cmp(${direction === 'up' ? '$1, $2' : '$2, $1'}) $$`;
-
 test('a corrupt B-tree is told from a sound one, stays found, and is healthy after REINDEX', async (t) => {
   const database = await prepared(
     t,
-    turnable('up'),
-    `create operator class turnable_ops for type int using btree as operator 1 <, operator 2 <=, operator 3 =,
-       operator 4 >=, operator 5 >, function 1 turnable(int, int)`,
     'create table t as select g as a from generate_series(1, 5000) g',
     'create index sound on t (a)',
-    'create index "cor;rupt" on t (a turnable_ops)',
+    turnableIndex('"cor;rupt"', 't', 'a'),
   );
   t.is((await check(database)).status, 'healthy');
-  await database.query(turnable('down'));
+  await makeIndexCorrupt(database, true);
   t.is((await check(database)).status, 'healthy', 'checked within the recheck days');
   await database.query(`update maint.index_check set checked_at = checked_at - interval '31 days'`);
   const broken = await check(database);

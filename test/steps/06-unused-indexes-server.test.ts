@@ -8,7 +8,8 @@ import type { Cluster } from '../../build/cluster.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { judgeNow, passDays, sample, scan } from '../support/index-usage.ts';
-import { openFindings, queuedActions, waitForRow } from '../support/maintenance.ts';
+import { openFindings, queuedActions } from '../support/maintenance.ts';
+import { receiveWal } from '../support/walsender.ts';
 
 const kind = 'index.unused';
 // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about.
@@ -79,47 +80,6 @@ async function makeTable(database: TestDatabase): Promise<void> {
 async function severities(database: TestDatabase): Promise<string[]> {
   await sample(database);
   return (await openFindings(database, kind)).map(({ severity }) => severity);
-}
-
-interface CopyStream {
-  sendCopyFromChunk(chunk: Buffer): void;
-  stream: { destroy(): void };
-}
-
-/** Receives WAL as a standby does, and reports how far it has replayed it; as an archiver does without that. */
-async function receiveWal(
-  database: TestDatabase,
-  name: string,
-  replays: boolean,
-): Promise<() => Promise<void>> {
-  const [{ lsn } = {}] = await database.query<{ lsn: string }>(
-    'select pg_current_wal_flush_lsn()::text as lsn',
-  );
-  const client = new pg.Client({
-    connectionString: database.url,
-    application_name: name,
-    replication: 'true',
-  } as pg.ClientConfig);
-  client.on('error', () => undefined);
-  await client.connect();
-  const { connection } = client as unknown as { connection: CopyStream };
-  void client.query(`START_REPLICATION PHYSICAL ${lsn!}`).catch(() => undefined);
-  const known = 'select from pg_stat_replication where application_name = $1';
-  await waitForRow(database, `${known} and state in ('streaming', 'catchup')`, [name]);
-  const [high, low] = lsn!.split('/').map((half) => parseInt(half, 16));
-  // Byte 'r', three positions (written, flushed, replayed), time, and whether a reply is wanted.
-  const status = Buffer.alloc(34);
-  status.write('r');
-  for (const offset of replays ? [1, 9, 17] : [1, 9]) {
-    status.writeUInt32BE(high!, offset);
-    status.writeUInt32BE(low!, offset + 4);
-  }
-  connection.sendCopyFromChunk(status);
-  await waitForRow(database, `${known} and ${replays ? 'replay_lsn' : 'flush_lsn'} is not null`, [name]);
-  return async () => {
-    connection.stream.destroy();
-    await waitForRow(database, `select where not exists (${known})`, [name]);
-  };
 }
 
 test.serial('what standbys do is not known: said with the finding, and nothing is dropped', async (t) => {

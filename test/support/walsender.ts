@@ -1,4 +1,4 @@
-/** A standby as far as the server can tell: a physical walsender that reports a snapshot (hot_standby_feedback). */
+/** Standbys as far as the server can tell: physical walsenders that report a snapshot, or how far they have replayed. */
 import type { ExecutionContext } from 'ava';
 import pg from 'pg';
 import type { TestDatabase } from './database.ts';
@@ -57,4 +57,40 @@ export async function connectStandby(
     [application],
   );
   return sender!.pid;
+}
+
+/** Receives WAL as a standby does, and reports how far it has replayed it; as an archiver does without that. Returns what ends it. */
+export async function receiveWal(
+  database: TestDatabase,
+  name: string,
+  replays: boolean,
+): Promise<() => Promise<void>> {
+  const [{ lsn } = {}] = await database.query<{ lsn: string }>(
+    'select pg_current_wal_flush_lsn()::text as lsn',
+  );
+  const client = new pg.Client({
+    connectionString: database.url,
+    application_name: name,
+    replication: 'true',
+  } as pg.ClientConfig);
+  client.on('error', () => undefined);
+  await client.connect();
+  const { connection } = client as unknown as { connection: CopyStream };
+  void client.query(`START_REPLICATION PHYSICAL ${lsn!}`).catch(() => undefined);
+  const known = 'select from pg_stat_replication where application_name = $1';
+  await waitForRow(database, `${known} and state in ('streaming', 'catchup')`, [name]);
+  const [high, low] = lsn!.split('/').map((half) => parseInt(half, 16));
+  // Byte 'r', three positions (written, flushed, replayed), time, and whether a reply is wanted.
+  const status = Buffer.alloc(34);
+  status.write('r');
+  for (const offset of replays ? [1, 9, 17] : [1, 9]) {
+    status.writeUInt32BE(high!, offset);
+    status.writeUInt32BE(low!, offset + 4);
+  }
+  connection.sendCopyFromChunk(status);
+  await waitForRow(database, `${known} and ${replays ? 'replay_lsn' : 'flush_lsn'} is not null`, [name]);
+  return async () => {
+    connection.stream.destroy();
+    await waitForRow(database, `select where not exists (${known})`, [name]);
+  };
 }

@@ -6,6 +6,7 @@ import { ChoreRunner } from '../../src/worker/chores/runner.ts';
 import type { Chore } from '../../src/worker/chores/chore.ts';
 import { chores } from '../../src/worker/chores/index.ts';
 import { connectAsOwner } from '../../src/worker/session.ts';
+import { SharedSession } from '../../src/worker/shared-session.ts';
 import { Tasks } from '../../src/worker/tasks.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -25,7 +26,7 @@ async function runnerOf(t: ExecutionContext, database: TestDatabase, own: Chore[
   const tasks = new Tasks(database.url, () => undefined);
   const log: string[] = [];
   const runner = new ChoreRunner({
-    control,
+    control: new SharedSession(control),
     tasks,
     chores: own,
     changed: () => undefined,

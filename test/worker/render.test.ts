@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import test from 'ava';
 import pg from 'pg';
 import { printable, printableSql } from '../../src/worker/printable.ts';
-import { listFindings, renderRun } from '../../src/worker/render.ts';
+import { listFindings, renderFindings, renderRun } from '../../src/worker/render.ts';
 import type { ShownFinding } from '../../src/worker/render.ts';
 import { createDatabase } from '../support/database.ts';
 import { hostileNames } from '../support/names.ts';
@@ -14,6 +14,7 @@ const finding: ShownFinding = {
   severity: 'warning',
   summary: 'index app.i is invalid',
   remedy: 'drop index concurrently app.i;',
+  mended_by: null,
 };
 
 const result = {
@@ -117,6 +118,12 @@ test('a remedy with hostile names still means the same to the server', async (t)
     t.deepEqual(await database.query(safe), [{ [name]: name, plain: name }], safe);
   }
   t.is(printableSql('select 1\n  from "a b";'), 'select 1\n  from "a b";');
+});
+
+test('a finding that an action has mended says so instead of its remedy', (t) => {
+  const text = renderFindings([{ ...finding, mended_by: 12 }]);
+  t.regex(text, /^warning {2}index\.invalid #7 {2}mended by action 12$/m);
+  t.notRegex(text, /drop index/);
 });
 
 test('findings listed are open and not muted, the worst first', async (t) => {

@@ -98,7 +98,11 @@ export function slowFinding(pattern: SeenPattern, known: Known, helped: Helped):
   const analyze = helped.suggestions.find(({ kind }) => kind === 'analyze');
   const remedy = index?.statement ?? (index ? null : (analyze?.statement ?? null));
   return {
-    ...identity(slowPatternKind, pattern, index ?? tables[0]),
+    ...identity(
+      slowPatternKind,
+      pattern,
+      index ?? tables.find(({ quoted }) => `analyze ${quoted};` === remedy) ?? tables[0],
+    ),
     severity: (figures.share_of_time ?? 0) >= noticeableShare ? 'warning' : 'info',
     summary: `Called ${times(figures.calls)}, ${figures.mean_exec_ms} ms each (${because(helped)}): ${shown(pattern.text)}`,
     detail: {

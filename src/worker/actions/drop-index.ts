@@ -1,7 +1,6 @@
 /** Drops an index without holding anybody up. Its inverse builds it again with all that was set on it. */
 import { defineAction } from './action.ts';
-import { indexByOid, sameIndex } from './index-state.ts';
-import { stillWanted } from './rejudge.ts';
+import { indexByOid, wantedIndex } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 
 function keptBecause(index: IndexState): string | null {
@@ -19,12 +18,8 @@ export default defineAction({
   kind: 'drop_index',
 
   async prepare(client, action) {
-    const index = await sameIndex(client, action.target, action.evidence['definition']);
+    const index = await wantedIndex(client, action, keptBecause);
     if ('ok' in index) return index;
-    const kept = keptBecause(index);
-    if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
-    const refusal = await stillWanted(client, action);
-    if (refusal !== null) return refusal;
     return {
       ok: true,
       statement: `drop index concurrently ${index.quoted}`,

@@ -4,7 +4,8 @@ import { runInTransaction } from '../host.ts';
 import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
-import type { Refusal } from './action.ts';
+import type { ActionRow, Refusal } from './action.ts';
+import { stillWanted } from './rejudge.ts';
 
 export interface IndexState {
   oid: number;
@@ -103,10 +104,13 @@ export async function invalidIndexesOf(client: pg.ClientBase, tableOid: number):
   return rows.map(({ row }) => row);
 }
 
-/** Whether somebody builds, drops or locks the index or its table now. */
-export async function isWorkedOn(client: pg.ClientBase, index: IndexState): Promise<boolean> {
+/** Who builds, drops or locks one of these now, in words; null where nobody does. Vacuum and ANALYZE do not count. */
+export async function workOn(client: pg.ClientBase, oids: readonly number[]): Promise<string | null> {
   const working = await runInTransaction(client, workInProgress());
-  return working.has(index.oid) || working.has(index.table_oid);
+  const oid = oids.find((each) => working.has(each));
+  if (oid === undefined) return null;
+  const pid = working.get(oid) ?? null;
+  return `${pid === null ? 'a prepared transaction' : `process ${pid}`} works on the table or its index`;
 }
 
 export interface IndexTarget {
@@ -117,7 +121,7 @@ export interface IndexTarget {
 }
 
 /** The index by its oid, if it has still the name and the definition that the decision was made for. */
-export async function sameIndex(
+async function sameIndex(
   client: pg.ClientBase,
   target: IndexTarget,
   definition: unknown,
@@ -136,11 +140,30 @@ export async function sameIndex(
 }
 
 /**
+ * What every action on an index that is there begins with: the index as it was when the decision was made, which
+ * nothing keeps from being acted on, and which is still wanted to be. Otherwise why not.
+ */
+export async function wantedIndex(
+  client: pg.ClientBase,
+  action: ActionRow<'drop_index' | 'reindex_index'>,
+  keptBecause: (index: IndexState) => string | null,
+): Promise<IndexState | Refusal> {
+  const index = await sameIndex(client, action.target, action.evidence['definition']);
+  if ('ok' in index) return index;
+  const kept = keptBecause(index);
+  if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
+  const work = await workOn(client, [index.oid, index.table_oid]);
+  if (work !== null) return { ok: false, outcome: 'later', reason: work };
+  return (await stillWanted(client, action, index)) ?? index;
+}
+
+/**
  * Drops an invalid index that a failed or cut-off build of ours has left; returns its name. Throws HeldUp, or the
  * server's error, where it can't now.
  */
 export async function dropLeftover(client: pg.ClientBase, index: IndexState): Promise<string> {
-  if (await isWorkedOn(client, index)) throw new HeldUp(`somebody works on ${index.quoted}`);
+  const work = await workOn(client, [index.oid, index.table_oid]);
+  if (work !== null) throw new HeldUp(`${index.quoted}: ${work}`);
   await client.query(`drop index concurrently if exists ${index.quoted}`);
   return index.quoted;
 }

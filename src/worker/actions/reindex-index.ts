@@ -1,8 +1,7 @@
 /** Builds an index anew beside itself and puts it in its place. The server carries over all that was set on it. */
 import { isBaseOf, parseLeftoverName } from '../../catalog/leftover-names.ts';
 import { defineAction } from './action.ts';
-import { dropLeftover, indexByName, invalidIndexesOf, sameIndex } from './index-state.ts';
-import { stillWanted } from './rejudge.ts';
+import { dropLeftover, indexByName, invalidIndexesOf, wantedIndex } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 
 function keptBecause(index: IndexState): string | null {
@@ -21,12 +20,8 @@ export default defineAction({
   kind: 'reindex_index',
 
   async prepare(client, action) {
-    const index = await sameIndex(client, action.target, action.evidence['definition']);
+    const index = await wantedIndex(client, action, keptBecause);
     if ('ok' in index) return index;
-    const kept = keptBecause(index);
-    if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
-    const refusal = await stillWanted(client, action);
-    if (refusal !== null) return refusal;
     const invalid = await invalidIndexesOf(client, index.table_oid);
     return {
       ok: true,

@@ -4,7 +4,9 @@ import { runAsync } from '../../core/drivers.ts';
 import { configForObject, configOf } from '../../core/configuration.ts';
 import type { SettingsSnapshot } from '../../core/configuration.ts';
 import { queryRow } from '../connection.ts';
-import { connectionHost } from '../host.ts';
+import { connectionHost, runInTransaction } from '../host.ts';
+import { usageSinceSample } from '../../catalog/index-usage.ts';
+import unusedIndexes from '../../steps/06-unused-indexes.ts';
 import { steps } from '../../steps/index.ts';
 import { actionKey } from '../../steps/step.ts';
 import type { Action, Context, Report } from '../../steps/step.ts';
@@ -14,7 +16,11 @@ import type { ActionRow, Refusal } from './action.ts';
 const cheapToAsk: ReadonlySet<number> = new Set([2, 3]);
 
 /** Null when the action is still wanted. What the check wrote is rolled back. */
-export async function stillWanted(client: pg.ClientBase, action: ActionRow): Promise<Refusal | null> {
+export async function stillWanted(
+  client: pg.ClientBase,
+  action: ActionRow,
+  index: { oid: number; valid: boolean },
+): Promise<Refusal | null> {
   const { open } = await queryRow<{ open: boolean }>(
     client,
     `select not exists (
@@ -22,6 +28,9 @@ export async function stillWanted(client: pg.ClientBase, action: ActionRow): Pro
     [action.finding_id],
   );
   if (!open) return { ok: false, outcome: 'expired', reason: 'the finding was gone before the action began' };
+  // An index that an attempt of ours has made invalid is beyond being used: it is dropped to the end.
+  if (action.kind === 'drop_index' && action.step_number === unusedIndexes.number && index.valid)
+    return await stillUnused(client, index.oid);
   if (!cheapToAsk.has(action.step_number)) return null;
   const report = await check(client, action.step_number);
   if (report === null) return null;
@@ -35,6 +44,30 @@ export async function stillWanted(client: pg.ClientBase, action: ActionRow): Pro
   return undecided
     ? { ok: false, outcome: 'later', reason: 'somebody works on the index or its table' }
     : { ok: false, outcome: 'expired', reason: 'the step that wanted it would not any more' };
+}
+
+/** Whether a drop for want of use still rests on what is known: a scan, a reset or a standby since then may say otherwise. */
+async function stillUnused(client: pg.ClientBase, oid: number): Promise<Refusal | null> {
+  const { standbys, scans, lost } = await runInTransaction(client, usageSinceSample(oid));
+  if (standbys)
+    return {
+      ok: false,
+      outcome: 'skipped',
+      reason: 'there is a standby now, whose queries may use it, and their scans are not known here',
+    };
+  if (lost)
+    return {
+      ok: false,
+      outcome: 'expired',
+      reason: "the server's counters were lost since it was judged: the next run judges again",
+    };
+  if (scans > 0)
+    return {
+      ok: false,
+      outcome: 'expired',
+      reason: `the index was scanned since it was judged: ${scans === 1 ? 'once' : `${scans} times`}`,
+    };
+  return null;
 }
 
 /** Asked for by maint.apply: auto_cleanup may be off, so that the step finds it without wanting to act. */
@@ -67,6 +100,8 @@ async function check(client: pg.ClientBase, stepNumber: number): Promise<Report 
     now,
     serverVersion: version,
     bypasses: [],
+    // What alerts would count: none are given here.
+    unmuted: (findings) => findings,
   };
   await client.query('begin');
   try {

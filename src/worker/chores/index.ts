@@ -1,9 +1,11 @@
 /** What a worker does by itself, one line each. */
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
+import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
 import parseStatements from './parse-statements.ts';
 import queryHistory from './query-history.ts';
+import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
 
 export const chores: readonly Chore[] = [
@@ -12,4 +14,6 @@ export const chores: readonly Chore[] = [
   forgetOld,
   queryHistory,
   parseStatements,
+  freeDisk,
+  postAlerts,
 ];

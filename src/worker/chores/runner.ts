@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Json } from '../../steps/step.ts';
 import { lockClass, queryRow } from '../connection.ts';
 import { messageOf } from '../errors.ts';
+import type { SharedSession } from '../shared-session.ts';
 import type { Tasks } from '../tasks.ts';
 import type { Chore, ChoreConfig, ChoreContext } from './chore.ts';
 import { chores } from './index.ts';
@@ -24,7 +25,7 @@ interface Progress {
 }
 
 export interface ChoreRunnerOptions {
-  control: pg.Client;
+  control: SharedSession;
   tasks: Tasks;
   context: Omit<ChoreContext, 'config'>;
   /** One has ended. */
@@ -65,7 +66,7 @@ export class ChoreRunner {
     if (performance.now() - this.#configReadAt >= configEveryMs) {
       // Before the query: what changes while it is under way is read again.
       this.#configReadAt = performance.now();
-      this.#config = await readConfig(control);
+      this.#config = await control.use(readConfig);
       this.#forgetOldIntervals();
     }
     for (const [chore, progress] of this.#progress) {
@@ -103,7 +104,8 @@ export class ChoreRunner {
     progress.dueAt = null;
     progress.begunAt = performance.now();
     if (chore.for === 'database') {
-      const seconds = await claim(control, chore.name, chore.everySeconds(this.#config) ?? 0);
+      const every = chore.everySeconds(this.#config) ?? 0;
+      const seconds = await control.use((client) => claim(client, chore.name, every));
       if (seconds > 0) {
         // By another worker, or by one before: this one looks when it is due by that.
         progress.dueAt = performance.now() + seconds * 1000;
@@ -117,7 +119,8 @@ export class ChoreRunner {
       tasks.start(`chore ${chore.name}`, (client) => this.#run(chore, progress, client), failed);
       return;
     }
-    const ended = this.#run(chore, progress, control)
+    const ended = control
+      .use((client) => this.#runShared(chore, progress, client))
       .catch(failed)
       .catch(() => undefined)
       .finally(() => {
@@ -125,6 +128,16 @@ export class ChoreRunner {
         this.#options.changed();
       });
     this.#shared.add(ended);
+  }
+
+  async #runShared(chore: Chore, progress: Progress, client: pg.Client): Promise<void> {
+    try {
+      await this.#run(chore, progress, client);
+    } catch (error) {
+      // A transaction that it left open would swallow all that comes after it.
+      await client.query('rollback').catch(() => undefined);
+      throw error;
+    }
   }
 
   async #run(chore: Chore, progress: Progress, client: pg.Client): Promise<void> {
@@ -135,7 +148,7 @@ export class ChoreRunner {
     progress.underWay = false;
     progress.failures = 0;
     if (again) this.soon(chore.name, again.againInSeconds);
-    if (chore.for === 'database') await recordEnd(this.#options.control, chore.name, null, 0);
+    if (chore.for === 'database') await recordEnd(client, chore.name, null, 0);
   }
 
   async #perform(chore: Chore, client: pg.Client): Promise<{ againInSeconds: number } | undefined> {
@@ -151,9 +164,8 @@ export class ChoreRunner {
     this.soon(chore.name, seconds);
     if (!context.signal.aborted)
       context.log(`${chore.name}: ${messageOf(error)}; trying again in ${seconds} s`);
-    // A transaction that it left open would swallow all that comes after it.
-    if (chore.connection === 'shared') await control.query('rollback').catch(() => undefined);
-    if (chore.for === 'database') await recordEnd(control, chore.name, messageOf(error), every - seconds);
+    if (chore.for === 'database')
+      await control.use((client) => recordEnd(client, chore.name, messageOf(error), every - seconds));
   }
 
   /** Resolves when the quick ones under way have ended; the others are among the tasks. */
@@ -162,18 +174,18 @@ export class ChoreRunner {
   }
 }
 
-async function readConfig(control: pg.Client): Promise<ChoreConfig> {
+async function readConfig(client: pg.Client): Promise<ChoreConfig> {
   const { config } = await queryRow<{ config: Record<string, Json> }>(
-    control,
+    client,
     `select maint.settings_snapshot() -> 'database' as config`,
   );
   return config;
 }
 
 /** Takes a chore of the database. Returns 0, or the seconds until it is due where it was done less than `every` ago. */
-async function claim(control: pg.Client, name: string, every: number): Promise<number> {
+async function claim(client: pg.Client, name: string, every: number): Promise<number> {
   const { seconds } = await queryRow<{ seconds: number }>(
-    control,
+    client,
     `with claimed as (
        insert into maint.chore as c (name) values ($1)
        on conflict (name) do update set begun_at = pg_catalog.clock_timestamp(), finished_at = null, error = null
@@ -217,12 +229,12 @@ async function underLock<Value>(
 }
 
 async function recordEnd(
-  control: pg.Client,
+  client: pg.Client,
   name: string,
   error: string | null,
   earlierBySeconds: number,
 ): Promise<void> {
-  await control.query(
+  await client.query(
     `update maint.chore set finished_at = pg_catalog.clock_timestamp(), error = $2,
        begun_at = begun_at - $3::float8 * interval '1 s'
      where name = $1`,

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { JobWithMetadata, PgBoss } from 'pg-boss';
 import { heartbeatSeconds } from '../boss.ts';
 import { messageOf } from '../errors.ts';
+import type { SharedSession } from '../shared-session.ts';
 import type { Tasks } from '../tasks.ts';
 import { performDeadLetter } from './dead-letter.ts';
 import { jobKinds } from './index.ts';
@@ -67,12 +68,10 @@ export class JobRunner {
    * Begins what is due and has a place. Returns the milliseconds until there may be more to begin, Infinity where nothing
    * waits; 0 when it began something, as there may be more behind it.
    */
-  async begin(control: pg.ClientBase): Promise<number> {
+  async begin(control: SharedSession): Promise<number> {
     const free = this.#queues.filter(({ queue, places }) => this.count(queue) < places);
-    const due = await dueInMs(
-      control,
-      free.map(({ queue }) => queue),
-    );
+    const queues = free.map(({ queue }) => queue);
+    const due = await control.use((client) => dueInMs(client, queues));
     let begun = 0;
     for (const each of free) {
       const ms = due.get(each.queue);
@@ -127,9 +126,9 @@ export class JobRunner {
 }
 
 /** Queue -> milliseconds until its first waiting job is due; absent where none waits. */
-async function dueInMs(control: pg.ClientBase, queues: readonly string[]): Promise<Map<string, number>> {
+async function dueInMs(client: pg.ClientBase, queues: readonly string[]): Promise<Map<string, number>> {
   if (queues.length === 0) return new Map();
-  const { rows } = await control.query<{ name: string; ms: number }>(
+  const { rows } = await client.query<{ name: string; ms: number }>(
     `select j.name,
        (extract(epoch from pg_catalog.min(j.start_after) - pg_catalog.clock_timestamp()) * 1000)::float8 as ms
      from pgboss.job as j
