@@ -40,7 +40,7 @@ const windowQuery = `
       'intervals', (select pg_catalog.count(*) from intervals),
       'counters_lost', (select coalesce(pg_catalog.bool_or(i.counters_lost), false) from intervals as i),
       'evictions', (select coalesce(pg_catalog.sum(i.evictions), 0) from intervals as i),
-      'unreadable', (select coalesce(pg_catalog.max(i.unreadable), 0) from intervals as i),
+      'unreadable', coalesce((select h.unreadable from maint.query_history_state as h), 0),
       'calls', coalesce(pg_catalog.sum(q.calls), 0),
       'total_exec_ms', coalesce(pg_catalog.sum(q.total_exec_ms), 0),
       'rest_calls', coalesce(pg_catalog.sum(q.calls) filter (where q.statement_id is null), 0),

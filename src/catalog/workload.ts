@@ -30,7 +30,7 @@ const statementsQuery = `
       'until', (select pg_catalog.max(i.ended_at) from intervals as i),
       'counters_lost', (select coalesce(pg_catalog.bool_or(i.counters_lost), false) from intervals as i),
       'evictions', (select coalesce(pg_catalog.sum(i.evictions), 0) from intervals as i),
-      'unreadable', (select coalesce(pg_catalog.max(i.unreadable), 0) from intervals as i),
+      'unreadable', coalesce((select h.unreadable from maint.query_history_state as h), 0),
       'read_calls', coalesce(pg_catalog.sum(q.calls) filter (where v.verb = 'select'), 0),
       'write_calls', coalesce(pg_catalog.sum(q.calls) filter (where v.verb in ('insert', 'update', 'delete', 'merge')), 0),
       'unclassified_calls', coalesce(pg_catalog.sum(q.calls) filter (where v.verb = 'with'), 0),

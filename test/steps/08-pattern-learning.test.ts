@@ -1,59 +1,15 @@
 /** Step 8 on workloads that real clients made. What resets and evictions do is in test/cluster/query-history.test.ts. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import pg from 'pg';
-import type { JsonObject } from '../../src/steps/step.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { hostileNames } from '../support/names.ts';
-import { openFindings, run } from '../support/maintenance.ts';
+import { openFindings, waitForRow } from '../support/maintenance.ts';
+import { configure, learn, patterns } from '../support/patterns.ts';
+import type { Learning } from '../support/patterns.ts';
 import { unprivilegedInstallation } from '../support/sessions.ts';
 import { passHours } from '../support/query-history.ts';
 import { parseTexts, pgbench } from '../support/workload.ts';
 import { ended, startWorker } from '../support/worker.ts';
-
-const only = ['pattern_learning'];
-const { escapeIdentifier: quote } = pg;
-
-interface Learning {
-  slow_patterns: number | null;
-  fast_patterns: number | null;
-  status: string;
-  detail?: string;
-  remedy?: string;
-  not_parsed_yet?: number;
-  counters_lost?: boolean;
-}
-
-interface Pattern {
-  kind: string;
-  text: string;
-  calls: number;
-  total_exec_ms: number;
-  mean_exec_ms: number;
-  tables: string[];
-  parsed: boolean;
-  reasons: JsonObject[];
-  suggestions: JsonObject[];
-}
-
-async function learn(database: TestDatabase): Promise<Learning> {
-  const { cleanup, steps } = await run(database, { only });
-  const step = steps['pattern_learning'];
-  if (step?.status !== 'success') throw new Error(JSON.stringify(step));
-  return cleanup['pattern_learning'] as unknown as Learning;
-}
-
-async function patterns(database: TestDatabase): Promise<Pattern[]> {
-  return await database.query<Pattern>(
-    `select kind, text, calls::int, total_exec_ms, mean_exec_ms, tables, parsed, reasons, suggestions
-     from maint.query_patterns`,
-  );
-}
-
-async function configure(database: TestDatabase, key: string, value: number): Promise<void> {
-  await database.query('select maint.configure($1, $2)', [`features.pattern_learning.${key}`, String(value)]);
-}
 
 /** Whatever is not slow is fast, so that a busy machine changes nothing; a scan of these rows takes longer anywhere. */
 const slowMs = 5;
@@ -248,4 +204,104 @@ test('what was slow is fast once its index is there, and is forgotten when it ex
   await passHours(database, 24 * 8);
   await learn(database);
   t.deepEqual(await patterns(database), []);
+});
+
+test('what the server does not count, or not for this role, is said with its remedy', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  const missing = await learn(database);
+  t.is(missing.status, 'not_installed');
+  t.is(missing.slow_patterns, null);
+  t.is(missing.fast_patterns, null);
+  t.is(missing.remedy, 'create extension pg_stat_statements;');
+  await database.query(
+    'create schema "odd ""schema"; create extension pg_stat_statements schema "odd ""schema"',
+  );
+  t.is((await learn(database)).status, 'learned');
+
+  const { database: plain, owner, run } = await unprivilegedInstallation(t);
+  const asPlain = async (): Promise<Learning> => {
+    const { cleanup, steps } = await run(['pattern_learning']);
+    t.is(steps['pattern_learning']!.status, 'success');
+    return cleanup['pattern_learning'] as unknown as Learning;
+  };
+  await plain.query('create extension pg_stat_statements; create table public.hidden (n int)');
+  for (let n = 0; n < 20; n += 1) await plain.query('select n from public.hidden where n = 5');
+  const hidden = await asPlain();
+  t.is(hidden.fast_patterns, null, 'none that could be read');
+  t.is(hidden.unexamined!.reason, 'not_permitted');
+  t.is(hidden.unexamined!.remedy, `grant pg_read_all_stats to ${owner};`);
+  // What had been called before it can be read is not history.
+  await plain.query(hidden.unexamined!.remedy);
+  t.is((await asPlain()).fast_patterns, 0);
+  for (let n = 0; n < 15; n += 1) await plain.query('select n from public.hidden where n = 5');
+  t.is((await asPlain()).fast_patterns, 1);
+  t.is((await patterns(plain))[0]!.calls, 15);
+  await plain.query('revoke all on function pg_stat_statements(boolean) from public');
+  const refused = await asPlain();
+  t.is(refused.status, 'not_permitted');
+  t.is(refused.fast_patterns, null);
+  t.is((await openFindings(plain, 'query.fast_pattern')).length, 1, 'stays as it was');
+  await plain.query(refused.remedy!);
+  t.is((await asPlain()).status, 'learned');
+});
+
+test('a worker takes snapshots and parses by itself', async (t) => {
+  const database = await shop(t);
+  await configure(database, 'snapshot_interval', 1);
+  startWorker(t, database);
+  for (let n = 0; n < 12; n += 1) await database.query('select note from shop.orders where id = 7');
+  await waitForRow(
+    database,
+    `select from maint.query_history where text like 'select note from shop.orders%' and fingerprint is not null`,
+  );
+  await waitForRow(database, 'select from maint.query_interval having count(*) > 2');
+  await waitForRow(database, 'select from maint.workload_sample');
+  await learn(database);
+  const [learned] = await patterns(database);
+  t.is(learned!.calls, 12);
+  t.true(learned!.parsed);
+});
+
+test('intervals are rolled up by the hour, kept as long as they should be, and sum up to the same', async (t) => {
+  const database = await shop(t);
+  const client = await database.client();
+  const sums = async (): Promise<unknown> =>
+    (
+      await client.query(`select verb = 'own' as own, sum(calls)::int as calls, sum(row_count)::int as rows
+      from maint.query_history where verb <> 'own' group by 1`)
+    ).rows;
+  await configure(database, 'statements_kept', 10);
+  const names = Array.from({ length: 40 }, (_, place) => `c${place}`);
+  for (const name of names)
+    await database.query(`create view shop.${name} as select id as ${name} from shop.log`);
+  const calls = 4;
+  for (let minute = 0; minute < calls; minute += 1) {
+    for (const name of names) await database.query(`select ${name} from shop.${name}`);
+    await client.query(
+      `select maint.take_query_snapshot(clock_timestamp() - interval '5 hours' + $1 * interval '1 minute')`,
+      [minute],
+    );
+  }
+  const before = await sums();
+  const kept =
+    await client.query(`select interval_id, count(*) filter (where statement_id is not null)::int as kept
+    from maint.query_history group by 1`);
+  t.true(kept.rows.every((row: { kept: number }) => row.kept <= 20));
+  await client.query('select maint.take_query_snapshot(clock_timestamp())');
+  const { rows: intervals } = await client.query<{ rolled_up: boolean; snapshots: number }>(
+    'select rolled_up, snapshots from maint.query_interval order by ended_at',
+  );
+  t.true(intervals[0]!.rolled_up);
+  t.is(
+    intervals.filter(({ rolled_up: rolled }) => rolled).reduce((all, { snapshots }) => all + snapshots, 0),
+    calls,
+  );
+  t.deepEqual(await sums(), before);
+  await client.query(`select maint.take_query_snapshot(clock_timestamp() + interval '8 days')`);
+  await client.query(`select maint.take_query_snapshot(clock_timestamp() + interval '8 days 3 hours')`);
+  t.deepEqual(
+    (await client.query(`select from maint.query_interval where ended_at < now() + interval '20 hours'`))
+      .rows,
+    [],
+  );
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { findPostgres } from '../../build/postgres.ts';
 import { run } from '../../build/run.ts';
-import parseStatements from '../../src/worker/chores/parse-statements.ts';
+import { parseTexts as parse } from '../../src/worker/parse-texts.ts';
 import { connectAsOwner } from '../../src/worker/session.ts';
 import { temporaryFolder } from './command.ts';
 
@@ -39,7 +39,7 @@ export async function pgbench(t: ExecutionContext, url: string, script: Script):
 export async function parseTexts(url: string): Promise<void> {
   const client = await connectAsOwner(url);
   try {
-    await parseStatements.run(client, { signal: new AbortController().signal });
+    await parse(client, new AbortController().signal);
   } finally {
     await client.end();
   }
