@@ -20,6 +20,9 @@ const passingText = /\b\d+(\.\d+)? ?(ms|s|seconds?|minutes?|hours?|days?)\b/g;
 /** Of all databases of the server, of which other tests make and drop some meanwhile. */
 const ofTheServer = new Set(['checksum_failure', 'server_bytes']);
 
+/** What the first run moves itself: blocks that its checks look at. */
+const movedByRuns = new Set(['blocks']);
+
 function comparable(value: Json): Json {
   if (typeof value === 'string') return value.replace(passingText, 'some time');
   if (Array.isArray(value)) return value.map(comparable);
@@ -27,7 +30,7 @@ function comparable(value: Json): Json {
   return Object.fromEntries(
     Object.entries(value).map(([key, content]) => [
       key,
-      passing.test(key) || ofTheServer.has(key) ? null : comparable(content),
+      passing.test(key) || ofTheServer.has(key) || movedByRuns.has(key) ? null : comparable(content),
     ]),
   );
 }
