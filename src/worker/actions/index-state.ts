@@ -68,7 +68,16 @@ const stateQuery = `
           ], null) || coalesce((
             select pg_catalog.array_agg(pg_catalog.format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', q.index,
               a.attnum, a.attstattarget) order by a.attnum)
-            from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attstattarget >= 0), '{}')))
+            from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attstattarget >= 0), '{}')
+          || coalesce((
+            select pg_catalog.array_agg(pg_catalog.format('ALTER INDEX %s DEPENDS ON EXTENSION %I', q.index, e.extname)
+              order by e.extname)
+            from pg_catalog.pg_depend as d
+            join pg_catalog.pg_extension as e on e.oid = d.refobjid
+            where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'x'
+              and d.refclassid = 'pg_catalog.pg_extension'::regclass), '{}')
+          -- What the planner knows of its expressions goes with it; only ANALYZE brings that back.
+          || case when x.indexprs is null then '{}' else array['ANALYZE ' || q.table] end))
     ) as row
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as c on c.oid = x.indexrelid

@@ -7,10 +7,12 @@ import parseStatements from './parse-statements.ts';
 import queryHistory from './query-history.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
+import schedule from './schedule.ts';
 
 export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
+  schedule,
   forgetOld,
   queryHistory,
   parseStatements,
