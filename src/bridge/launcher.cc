@@ -2,15 +2,12 @@
 #include "launcher.h"
 
 extern "C" {
+#include "fmgr.h"
 #include "pgstat.h"
-#include "port.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
-#include "storage/procsignal.h"
-#include "utils/memutils.h"
 #include "utils/pidfile.h"
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
