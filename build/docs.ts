@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { steps } from '../src/steps/index.ts';
+import { alertPrefix, alertSettings } from '../src/steps/alert-settings.ts';
 import { operationalPrefix, operationalSettings } from '../src/steps/operational.ts';
 import { safeguardPrefix, safeguardSettings } from '../src/steps/safeguard-settings.ts';
 import { workerPrefix, workerSettings } from '../src/steps/worker-settings.ts';
@@ -91,10 +92,13 @@ function configurationPage(): string {
   const worker = Object.entries(workerSettings).map(([key, setting]) =>
     settingRow(`${workerPrefix}.${key}`, setting),
   );
+  const alerts = Object.entries(alertSettings).map(([key, setting]) =>
+    settingRow(`${alertPrefix}.${key}`, setting),
+  );
   return [
     '# Settings',
     '',
-    table(settingHead, [...operational, ...worker, ...safeguards, ...steps.flatMap(settingRows)]),
+    table(settingHead, [...operational, ...worker, ...alerts, ...safeguards, ...steps.flatMap(settingRows)]),
   ].join('\n');
 }
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../src/worker/manifest.ts';
+import { alertPrefix, alertSettings } from '../src/steps/alert-settings.ts';
 import { operationalPrefix, operationalSettings } from '../src/steps/operational.ts';
 import { safeguardPrefix, safeguardSettings } from '../src/steps/safeguard-settings.ts';
 import { steps } from '../src/steps/index.ts';
@@ -68,6 +69,9 @@ export function makeManifest(version: string, dispatcherBody: string): Manifest 
       ),
       ...Object.entries(workerSettings).map(([key, setting]) =>
         settingRow(`${workerPrefix}.${key}`, null, setting),
+      ),
+      ...Object.entries(alertSettings).map(([key, setting]) =>
+        settingRow(`${alertPrefix}.${key}`, null, setting),
       ),
       ...Object.entries(safeguardSettings).map(([key, setting]) =>
         settingRow(`${safeguardPrefix}.${key}`, null, setting),

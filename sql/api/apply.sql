@@ -13,7 +13,6 @@ declare
   finding maint.finding;
   refusal text;
   table_oid bigint;
-  table_kind "char";
   target jsonb;
   action_kind text;
   new_index text;
@@ -25,28 +24,12 @@ begin
       using errcode = 'invalid_parameter_value',
       hint = 'The numbers are in maint.findings.finding_id.';
   end if;
-  select c.oid::int8, c.relkind into table_oid, table_kind
+  select c.oid::int8 into table_oid
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where n.nspname = finding.schema_name and c.relname = finding.table_name;
-
-  action_kind := case
-    when finding.kind in ('index.unused', 'index.redundant', 'index.invalid', 'index.orphaned') then 'drop_index'
-    when finding.kind = 'index.bloated' then 'reindex_index'
-    when finding.kind in ('fk.unindexed', 'matview.no_unique_index', 'matview.index_suggestion') then 'create_index'
-    when finding.kind = 'statistics.stale' then 'analyze_table' end;
-  refusal := case
-    when finding.resolved_at is not null then 'it was resolved at ' || finding.resolved_at
-    when action_kind is null then 'findings of kind ' || finding.kind || ' have no action'
-    when finding.remedy is null then coalesce('it has no remedy: ' || (finding.detail ->> 'no_remedy_because'),
-      'it has no remedy')
-    when finding.detail ? 'kept_because' then finding.detail ->> 'kept_because'
-    when table_oid is null then 'its table is gone'
-    when action_kind in ('drop_index', 'reindex_index') and finding.detail ->> 'index_oid' is null
-      then 'it is about no single index'
-    when action_kind = 'create_index' and (table_kind not in ('r', 'm')
-        or finding.remedy !~* '^create (unique )?index concurrently on ')
-      then 'an index on a partitioned table takes more than one statement' end;
+  action_kind := maint.finding_action(finding_id) ->> 'kind';
+  refusal := maint.finding_action(finding_id) ->> 'refusal';
   if refusal is not null then
     raise exception 'finding % can''t be applied: %', finding_id, refusal
       using errcode = 'invalid_parameter_value',

@@ -11,6 +11,7 @@ declare
   run_started constant timestamptz := (
     select r.started_at from maint.run_log as r where r.run_id = record_step.run_id);
   new_actions bigint[];
+  new_alerts bigint[];
 begin
   insert into maint.step_log (run_id, step_number, name, status, reason, started_at, duration_ms, error, result)
   select record_step.run_id, d.step_number, d.name, record ->> 'status', record ->> 'reason',
@@ -43,9 +44,16 @@ begin
       where f.finding_id = a.finding_id and f.resolved_at is not null
         and f.step_number = record_step.step_number);
 
-  insert into maint.alert (run_id, step_number, severity, message, detail, created_at)
-  select record_step.run_id, record_step.step_number, a.severity, a.message, coalesce(a.detail, '{}'), run_started
-  from pg_catalog.jsonb_to_recordset(record -> 'alerts') as a (severity text, message text, detail jsonb);
+  with told as (
+    insert into maint.alert (run_id, step_number, severity, message, detail, created_at)
+    select record_step.run_id, record_step.step_number, a.severity, a.message, coalesce(a.detail, '{}'), run_started
+    from pg_catalog.jsonb_to_recordset(record -> 'alerts') as a (severity text, message text, detail jsonb)
+    returning alert_id
+  )
+  select pg_catalog.array_agg(t.alert_id order by t.alert_id) into new_alerts from told as t;
+  if maint.config('operational.alerts.notify') = 'true' then
+    perform maint.announce_alert(n.alert_id) from pg_catalog.unnest(new_alerts) as n (alert_id);
+  end if;
 
   with wanted as (
     insert into maint.action (action_key, run_id, requested_run_id, step_number, finding_id, kind, target, reason,
@@ -65,14 +73,7 @@ begin
   perform maint.enqueue_action(n.action_id)
   from pg_catalog.unnest(new_actions) as n (action_id);
 
-  -- For a client that follows the run: it asks for debug messages and takes those of this code. Sent at once.
-  raise debug using message = pg_catalog.format('step %s', record_step.step_number), errcode = 'MT001',
-    detail = (
-      select pg_catalog.jsonb_build_object('name', d.name, 'status', record ->> 'status', 'steps', d.steps)
-      from (
-        select s.step_number, s.name, pg_catalog.count(*) over () as steps from maint.step_definition as s) as d
-      where d.step_number = record_step.step_number);
-
+  perform maint.report_progress(record_step.run_id, record_step.step_number, record ->> 'status');
   return 'null';
 end
 $function$;

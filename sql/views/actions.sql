@@ -21,6 +21,8 @@ select
   a.queued_at,
   a.started_at,
   a.finished_at,
+  pg_size_pretty(a.size_before) || coalesce(' → ' || case when a.status = 'succeeded' and a.kind = 'drop_index'
+    then pg_size_pretty(0::bigint) else pg_size_pretty(a.size_after) end, '') as size,
   a.size_before,
   a.size_after,
   a.evidence,
@@ -53,6 +55,7 @@ comment on column maint.actions.attempts is 'How often it was begun.';
 comment on column maint.actions.queued_at is 'When it was queued.';
 comment on column maint.actions.started_at is 'When it was begun last.';
 comment on column maint.actions.finished_at is 'When it ended, however it did.';
+comment on column maint.actions.size is 'Size of the object before and after, for people.';
 comment on column maint.actions.size_before is 'Bytes of the object before.';
 comment on column maint.actions.size_after is 'Bytes of the object after.';
 comment on column maint.actions.evidence is 'What the decision rests on.';

@@ -1,13 +1,18 @@
 /** The command `pg-maint worker`. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { messageOf, CouldNotRun } from './errors.ts';
+import { startMetricsServer } from './metrics-server.ts';
 import { printable } from './printable.ts';
 import { runWorker } from './worker.ts';
 
 interface Flags {
   database: string[];
+  allDatabases: boolean;
   concurrency: number;
   stopAfter: number;
+  metricsPort?: number;
+  metricsHost: string;
 }
 
 function wholeNumber(least: number, most: number): (word: string) => number {
@@ -34,10 +39,15 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
   program
     .command('worker')
     .option(
-      '--database <url>',
-      'a database to work for; may be repeated',
+      '-d, --database <target>',
+      'a database to work for, as psql takes it; may be repeated',
       (url: string, all: string[]) => [...all, url],
       [],
+    )
+    .option(
+      '--all-databases',
+      'work for all databases of that server that have pg-maint, also those that get it later',
+      false,
     )
     .option('--concurrency <n>', 'actions at a time in one database', wholeNumber(1, 32), 2)
     .option(
@@ -46,15 +56,34 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
       wholeNumber(0, 86_400),
       30,
     )
-    .description('do what the runs have queued, until stopped by SIGTERM or SIGINT')
-    .action(async ({ database, concurrency, stopAfter }: Flags) => {
+    .option('--metrics-port <port>', 'serve /metrics, /healthz and /readyz there', wholeNumber(0, 65_535))
+    .option('--metrics-host <host>', 'address to serve them on; 0.0.0.0 is every one', '127.0.0.1')
+    .description(
+      'run maintenance as scheduled and do what runs have queued, until stopped by SIGTERM or SIGINT',
+    )
+    .action(async ({ database, allDatabases, concurrency, stopAfter, metricsPort, metricsHost }: Flags) => {
       const log = (line: string): void => {
         writeError(`pg-maint worker: ${line.split('\n').map(printable).join('\n  ')}\n`);
       };
       const urls = database.length === 0 ? [undefined] : database;
       const signal = stopSignal();
-      log(`started, ${urls.length === 1 ? 'one database' : `${urls.length} databases`}`);
-      await runWorker({ urls, concurrency, stopSeconds: stopAfter, signal, log });
+      const which = urls.length === 1 ? 'one database' : `${urls.length} databases`;
+      log(`started, ${allDatabases ? 'all databases that have pg-maint' : which}`);
+      const metrics =
+        metricsPort === undefined
+          ? null
+          : await startMetricsServer({ targets: urls, port: metricsPort, host: metricsHost, log }).catch(
+              (error: unknown) => {
+                throw new CouldNotRun(
+                  `can't serve metrics on ${metricsHost}:${metricsPort}: ${messageOf(error)}`,
+                  'give another --metrics-port or --metrics-host',
+                  { cause: error },
+                );
+              },
+            );
+      if (metrics !== null) log(`metrics on http://${metricsHost}:${metrics.port}/metrics`);
+      await runWorker({ urls, allDatabases, concurrency, stopSeconds: stopAfter, signal, log });
+      await metrics?.close();
       log('stopped');
     });
 }

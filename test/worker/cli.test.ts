@@ -127,7 +127,7 @@ test('what can not be done ends with 2 and says what to do', async (t) => {
   await cannot(t, /choices/, 'install', database.url, '--engine', 'v9');
   await succeeds(t, 'install', database.url);
   await cannot(t, /there is no step 'nonsense'/, 'run', database.url, '--only', 'nonsense');
-  await database.query('drop function maint.status()');
+  await database.query('drop function maint.status() cascade');
   await cannot(t, /not complete in this database/, 'run', database.url);
 });
 

@@ -1,11 +1,17 @@
 /** What a worker does by itself, one line each. */
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
+import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
+import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
+import schedule from './schedule.ts';
 
 export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
+  schedule,
   forgetOld,
+  freeDisk,
+  postAlerts,
 ];
