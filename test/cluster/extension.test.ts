@@ -23,7 +23,11 @@ async function serverWithExtensions(t: ExecutionContext): Promise<Server> {
     ephemeral: true,
     postgres: files.install,
     // By its name, as users write it.
-    settings: { shared_preload_libraries: 'maint_v8', 'maint_launcher.command': 'sleep 1000' },
+    settings: {
+      shared_preload_libraries: 'maint_v8',
+      'maint_launcher.command': 'sleep 1000',
+      'maint_launcher.databases': '',
+    },
   });
   t.teardown(() => cluster.stop('immediate'));
   const clients: pg.Client[] = [];

@@ -43,6 +43,8 @@ export async function launcherCluster(
     shared_preload_libraries: libraries.join(', '),
     // The server's account need not have the name of its superuser.
     'maint_launcher.role': 'postgres',
+    // Nothing is added to the command's words.
+    'maint_launcher.databases': '',
     ...more,
   };
   const clients: pg.Client[] = [];
