@@ -1,15 +1,18 @@
-/** `npm run bench [-- NAME…]`: measures on a server of its own and prints ratios within this very run. */
+/** `npm run bench [-- NAME… [--short]]`: measures on a server of its own and prints ratios within this very run. */
 import { cpus } from 'node:os';
 import { startCluster } from '../build/cluster.ts';
 import { call } from './call.ts';
 import { catalog } from './catalog.ts';
+import { load } from './load.ts';
 import { stepsAgainstQueries } from './steps.ts';
 import type { Bench } from './support/bench.ts';
 import { say } from './support/print.ts';
 
-const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog];
+const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load];
 
-async function main(names: readonly string[]): Promise<number> {
+async function main(words: readonly string[]): Promise<number> {
+  const short = words.includes('--short');
+  const names = words.filter((word) => word !== '--short');
   const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
   if (unknown.length > 0) {
     process.stderr.write(
@@ -26,7 +29,7 @@ async function main(names: readonly string[]): Promise<number> {
     for (const bench of chosen) {
       say(`\n# ${bench.name}: ${bench.title}\n`);
       const started = performance.now();
-      await bench.measure(cluster);
+      await bench.measure(cluster, { short });
       say(`(${((performance.now() - started) / 1000).toFixed(0)} s)`);
     }
   } finally {

@@ -10,6 +10,7 @@ function quantile(values: readonly number[], share: number): number {
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 /** The least: other work on the machine only ever adds to a time. For ratios of two costs. */
 export const least = (values: readonly number[]): number => quantile(values, 0);
+export const p99 = (values: readonly number[]): number => quantile(values, 0.99);
 export const p90 = (values: readonly number[]): number => quantile(values, 0.9);
 
 /** Milliseconds that `work` takes. */

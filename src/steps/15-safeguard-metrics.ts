@@ -60,6 +60,14 @@ const refusalsQuery = `
   group by e.safeguard
   order by e.safeguard`;
 
+/** The worker that looked last; one that has been silent for longer than maint.status() calls alive has nothing to say. */
+const freeDiskQuery = `
+  select w.free_disk as row
+  from maint.worker as w
+  where w.free_disk is not null and w.last_seen > $1::timestamptz - interval '90 seconds'
+  order by (w.free_disk ->> 'known')::boolean desc, w.last_seen desc
+  limit 1`;
+
 /** Of the attempts that have come to an end; null where none has. */
 function successRate({ successes, failures }: Counts): number | null {
   const ended = successes + failures;
@@ -117,6 +125,7 @@ export default defineStep({
         load_throttle_triggers: null,
         lock_acquisition_failures: null,
         maintenance_window_skips: null,
+        free_disk: null,
       },
       safeguard_status: null,
     },
@@ -124,6 +133,7 @@ export default defineStep({
 
   *check({ now }) {
     const kinds = yield* query<Counts>(countsQuery, [now, periodHours]);
+    const [freeDisk] = yield* query<JsonObject>(freeDiskQuery, [now]);
     const refusals = yield* query<Refusals>(refusalsQuery, [now, periodHours]);
     const all = summed(kinds, 'all');
     const creation = kinds.find(({ kind }) => kind === 'create_index') ?? summed([], 'create_index');
@@ -144,6 +154,7 @@ export default defineStep({
             load_throttle_triggers: refusedBy('load_throttle'),
             lock_acquisition_failures: all.lock_timeouts,
             maintenance_window_skips: refusedBy('maintenance_window'),
+            free_disk: freeDisk ?? { known: false, places: [], reason: 'no worker is alive that has looked' },
             refusals: Object.fromEntries(
               refusals.map(({ safeguard, times, actions, waiting }) => [
                 safeguard,

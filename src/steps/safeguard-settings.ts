@@ -66,6 +66,30 @@ export const safeguardSettings = {
     maximum: 604_800,
     doc: 'No concurrent index operation begins while a transaction of this database is older than this; 0 for any age.',
   },
+  disk_total_gb: {
+    type: 'number',
+    unit: 'gigabytes',
+    default: 0,
+    minimum: 0,
+    maximum: 10_000_000,
+    doc: "Size of the disk of the database server, of which all databases and the WAL are taken as used. 0: only looked at, which takes a worker on the server's machine that can read the data directory.",
+  },
+  min_free_disk_percent: {
+    type: 'number',
+    unit: 'percent',
+    // A full disk stops the server, and autovacuum, temporary files and WAL want room while an index is built. Higher keeps
+    // bloat from being taken away where it is wanted most.
+    default: 10,
+    minimum: 0,
+    maximum: 100,
+    doc: 'No index is built or rebuilt that would leave less than this free of the disk of its tablespace, or of the WAL.',
+  },
+  require_known_free_disk: {
+    type: 'boolean',
+    // Most workers are on another machine, and all other safeguards hold there.
+    default: false,
+    doc: 'Whether nothing is built or rebuilt while free disk is not known. It is reported by step 15 in either case.',
+  },
   max_actions_per_window: {
     type: 'integer',
     default: 1000,

@@ -15,7 +15,7 @@ export type JsonObject = Record<string, Json>;
 interface SettingBase {
   /** One or two sentences for the documentation and for error hints. */
   doc: string;
-  unit?: 'seconds' | 'milliseconds' | 'hours' | 'days' | 'percent' | 'megabytes';
+  unit?: 'seconds' | 'milliseconds' | 'hours' | 'days' | 'percent' | 'megabytes' | 'gigabytes';
   /** True where a narrower scope than the database (schema, table, index) makes sense. */
   scoped?: boolean;
 }

@@ -20,7 +20,7 @@ export const workerSettings = {
     default: 60_000,
     minimum: 100,
     maximum: 3_600_000,
-    doc: 'The same inside of a concurrent build or rebuild, which waits for the transactions that use the table.',
+    doc: 'How long a concurrent build or rebuild waits, once it is under way, for the transactions that use the table. In the queue for the table itself it stands no longer than lock_timeout.',
   },
   wait_for_transactions: {
     type: 'integer',

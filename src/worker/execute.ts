@@ -22,6 +22,8 @@ import { HeldUp, sqlstateOf } from './errors.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
+import { outOfQueues } from './table-queue.ts';
+import type { Onlooker } from './table-queue.ts';
 import { workerConfig } from './worker-config.ts';
 import type { WorkerConfig } from './worker-config.ts';
 
@@ -35,6 +37,8 @@ export interface ExecuteOptions {
   workerId: string;
   /** Fires when the worker is stopping: a statement that was cancelled then is no failure. */
   signal: AbortSignal;
+  /** Looks on while a build is under way, and calls it back from a queue. */
+  onlooker: Onlooker;
 }
 
 /** The longer it has waited, the longer it waits: doubling in effect, without a counter. */
@@ -62,6 +66,8 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
   const config = await workerConfig(client);
   let plan: Plan;
   try {
+    // What is asked of an index or a table locks it for a moment, and may have to queue behind DDL for that.
+    await client.query(`set lock_timeout = ${config.lock_timeout}`);
     if (claimed.plan !== null) await cleanUp(client, claimed, claimed.plan, config);
     const verdict = await checkSafeguards(client, action);
     if (!verdict.allowed) {
@@ -76,6 +82,7 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
     const prepared = await prepare(client, claimed, config, options.signal);
     if (!prepared.ok) return await refused(client, claimed, prepared, config);
     plan = prepared;
+    await client.query('set lock_timeout = 0');
   } catch (error) {
     return await failed(client, claimed, error, config, options.signal);
   }
@@ -83,7 +90,7 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
     await recordIntent(client, action, plan);
     await recordEvent(client, action, 'attempt');
   });
-  return await act(client, claimed, plan, config, options.signal);
+  return await act(client, claimed, plan, config, options);
 }
 
 /** Probes, waits until nobody is in the way, and probes again where that took time. */
@@ -151,12 +158,12 @@ async function act(
   claimed: Claimed,
   plan: Plan,
   config: WorkerConfig,
-  signal: AbortSignal,
+  { signal, onlooker }: ExecuteOptions,
 ): Promise<Executed> {
   const { action } = claimed;
   let verification: Verification;
   try {
-    verification = await actAndVerify(client, action, plan, config);
+    verification = await actAndVerify(client, action, plan, config, onlooker);
   } catch (error) {
     const left = await cleanUp(client, claimed, plan, config).then(
       (removed) => (removed.length === 0 ? null : `removed ${removed.join(', ')}`),
@@ -181,11 +188,17 @@ async function actAndVerify(
   action: ActionRow,
   plan: Plan,
   config: WorkerConfig,
+  onlooker: Onlooker,
 ): Promise<Verification> {
   const kind = actionKind(action.kind);
-  await client.query(`set lock_timeout = ${config[plan.lockTimeout ?? 'lock_timeout']}`);
-  if (kind.act) await kind.act(client, action, plan);
-  else await client.query(plan.statement);
+  const statement = async (): Promise<void> => {
+    if (kind.act) await kind.act(client, action, plan);
+    else await client.query(plan.statement);
+  };
+  const lockTimeout = plan.lockTimeout ?? 'lock_timeout';
+  await client.query(`set lock_timeout = ${config[lockTimeout]}`);
+  if (lockTimeout === 'lock_timeout') await statement();
+  else await outOfQueues(client, onlooker, config.lock_timeout, statement);
   await client.query('set lock_timeout = 0');
   const verification = await kind.verify(client, action, plan);
   if (!verification.ok) throw new Error(`the statement ended without an error, but ${verification.reason}`);
@@ -201,7 +214,6 @@ async function cleanUp(
 ): Promise<string[]> {
   await client.query(`set lock_timeout = ${config.lock_timeout}`);
   const removed = (await actionKind(action.kind).cleanUp?.(client, action, plan)) ?? [];
-  await client.query('set lock_timeout = 0');
   await forgetIntent(client, action);
   return removed;
 }

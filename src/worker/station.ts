@@ -100,7 +100,7 @@ export class Station {
       boss,
       tasks,
       concurrency,
-      context,
+      context: { ...context, control },
       failed: () => {
         chores.soon('reconcile', reconcileSoonSeconds);
       },

@@ -61,6 +61,7 @@ export class Arena {
     await client.query(
       `select maint.configure('operational.safeguards.max_active_backends_per_core', '0'),
          maint.configure('operational.safeguards.max_wal_mb_per_second', '0'),
+         maint.configure('operational.safeguards.min_free_disk_percent', '0'),
          maint.configure('operational.safeguards.actions_per_hour', '0'),
          maint.configure('operational.safeguards.max_actions_per_window', '0')`,
     );
@@ -266,13 +267,17 @@ async function isAtWork(client: pg.Client, pid: number): Promise<void> {
   });
 }
 
-/** Waits until no action is open; what still is after a minute, in words. */
+/** Waits until no action is open and no job of one waits to be done; what still is after a minute, in words. */
 async function settled(client: pg.Client): Promise<string[]> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     const { rows } = await client.query<{ said: string }>(
       `select format('action %s (%s of %s) is %s: %s', action_id, kind, target ->> 'index', status, outcome) as said
-       from maint.action where status in ('queued', 'running') order by action_id`,
+       from maint.action where status in ('queued', 'running')
+       union all
+       select format('a job of action %s is %s', data ->> 'action_id', state) from pgboss.job
+       where name = 'maint_action' and state < 'completed'
+       order by 1`,
     );
     if (rows.length === 0) return [];
     if (Date.now() > deadline) return rows.map(({ said }) => said);

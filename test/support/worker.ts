@@ -22,11 +22,12 @@ export interface ActionRecord {
   error: JsonObject | null;
 }
 
-/** Other tests load the server while this one runs; what holds actions back under load has tests of its own. */
+/** Other tests load the server while this one runs, and the disk may be full; what holds actions back has tests of its own. */
 async function ignoreLoad(database: TestDatabase): Promise<void> {
   const client = await database.client();
   await client.query(`select maint.configure('operational.safeguards.max_active_backends_per_core', '0'),
-    maint.configure('operational.safeguards.max_wal_mb_per_second', '0')`);
+    maint.configure('operational.safeguards.max_wal_mb_per_second', '0'),
+    maint.configure('operational.safeguards.min_free_disk_percent', '0')`);
 }
 
 /** Stopped at the test's end at the latest. */

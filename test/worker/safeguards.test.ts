@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { ActionRow } from '../../src/worker/actions/action.ts';
 import { checkSafeguards } from '../../src/worker/safeguards/index.ts';
+import { windowState } from '../../src/worker/safeguards/maintenance-window.ts';
 import { parseWindow, stateOf } from '../../src/worker/safeguards/window.ts';
 import type { Verdict } from '../../src/worker/safeguards/safeguard.ts';
 import { createDatabase } from '../support/database.ts';
@@ -146,6 +147,38 @@ test('outside of every window nothing begins, by the clock of the time zone; wha
   t.is(await refusedBy(t, database), 'maintenance_window');
 });
 
+test('windows on the nights that have an hour twice, or lack one, by the clock on the wall', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  const client = await database.client();
+  const at = async (window: string, time: string): Promise<unknown> =>
+    await windowState(client, { maintenance_windows: [window], time_zone: 'Europe/Berlin' }, time);
+  const open = (sinceMinutes: number): unknown => ({ open: true, sinceMinutes });
+  const closed = (opensInMinutes: number): unknown => ({ open: false, opensInMinutes });
+  // A usual night, in winter: 23:30 and 05:59 there.
+  t.deepEqual(await at('22:00-06:00', '2026-01-10T22:30:00Z'), open(90));
+  t.deepEqual(await at('22:00-06:00', '2026-01-11T04:59:59Z'), open(479));
+  t.deepEqual(await at('22:00-06:00', '2026-01-11T05:00:00Z'), closed(960));
+  // 25 October 2026: after 2:59 it is 2:00 again. At 5:30 it has been open for 8.5 hours, not 7.5.
+  t.deepEqual(await at('22:00-06:00', '2026-10-25T04:30:00Z'), open(510));
+  t.deepEqual(await at('sat 22:00-06:00', '2026-10-25T04:59:00Z'), open(539));
+  t.deepEqual(await at('sat 22:00-06:00', '2026-10-25T05:00:00Z'), closed(9600));
+  // 2:45 comes twice: each time it is open, and not in between.
+  t.like(await at('02:30-03:00', '2026-10-25T00:45:00Z'), { open: true });
+  t.like(await at('02:30-03:00', '2026-10-25T01:15:00Z'), { open: false });
+  t.deepEqual(await at('02:30-03:00', '2026-10-25T01:45:00Z'), open(15));
+  // 29 March 2026: after 1:59 it is 3:00. At 5:30 it has been open for 6.5 hours.
+  t.deepEqual(await at('22:00-06:00', '2026-03-29T03:30:00Z'), open(390));
+  t.deepEqual(await at('01:30-03:30', '2026-03-29T00:59:00Z'), open(29));
+  t.deepEqual(await at('01:30-03:30', '2026-03-29T01:00:00Z'), open(30));
+  t.like(await at('01:30-03:30', '2026-03-29T01:30:00Z'), { open: false });
+  // There is no 2:15: at 1:59 it is yet to come, at 3:00 it is over.
+  t.like(await at('02:15-02:45', '2026-03-29T00:59:00Z'), { open: false });
+  t.like(await at('02:15-02:45', '2026-03-29T01:00:00Z'), { open: false });
+  // One that begins in the hour that is not there is open after it.
+  t.like(await at('02:30-05:00', '2026-03-29T01:10:00Z'), { open: true });
+  t.like(await at('02:30-05:00', '2026-03-29T00:59:00Z'), { open: false });
+});
+
 test('the rate counts attempts of the last hour, of all workers', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await configure(database, 'max_active_backends_per_core', 0);
@@ -205,6 +238,7 @@ test('limits: count, size, total size and minutes of what was done', async (t) =
   const database = await createDatabase(t, { template: 'installed' });
   await configure(database, 'max_active_backends_per_core', 0);
   await configure(database, 'max_wal_mb_per_second', 0);
+  await configure(database, 'min_free_disk_percent', 0);
   await database.query('create table public.t (id int primary key)');
   await database.query('insert into public.t select generate_series(1, 1000)');
   await database.query('vacuum public.t');

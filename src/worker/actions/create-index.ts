@@ -6,7 +6,7 @@ import type pg from 'pg';
 import type { JsonObject } from '../../steps/step.ts';
 import { workerConfig } from '../worker-config.ts';
 import { defineAction } from './action.ts';
-import { dropLeftover, indexByName } from './index-state.ts';
+import { dropLeftover, indexByName, workOn } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 
 interface Again {
@@ -67,6 +67,8 @@ export default defineAction({
       return { ok: false, outcome: 'expired', reason: 'the table is gone or has another name now' };
     if (table.kind !== 'r' && table.kind !== 'm')
       return { ok: false, outcome: 'skipped', reason: `${table.quoted} can't be indexed concurrently` };
+    const work = await workOn(client, [target.oid]);
+    if (work !== null) return { ok: false, outcome: 'later', reason: work };
     const again = againOf(action.evidence);
     const there = await indexByName(client, target.schema, target.index);
     // Built by an attempt that did not come to the rest.

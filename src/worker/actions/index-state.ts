@@ -68,7 +68,16 @@ const stateQuery = `
           ], null) || coalesce((
             select pg_catalog.array_agg(pg_catalog.format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', q.index,
               a.attnum, a.attstattarget) order by a.attnum)
-            from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attstattarget >= 0), '{}')))
+            from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attstattarget >= 0), '{}')
+          || coalesce((
+            select pg_catalog.array_agg(pg_catalog.format('ALTER INDEX %s DEPENDS ON EXTENSION %I', q.index, e.extname)
+              order by e.extname)
+            from pg_catalog.pg_depend as d
+            join pg_catalog.pg_extension as e on e.oid = d.refobjid
+            where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'x'
+              and d.refclassid = 'pg_catalog.pg_extension'::regclass), '{}')
+          -- What the planner knows of its expressions goes with it; only ANALYZE brings that back.
+          || case when x.indexprs is null then '{}' else array['ANALYZE ' || q.table] end))
     ) as row
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as c on c.oid = x.indexrelid
@@ -104,10 +113,13 @@ export async function invalidIndexesOf(client: pg.ClientBase, tableOid: number):
   return rows.map(({ row }) => row);
 }
 
-/** Whether somebody builds, drops or locks the index or its table now. */
-export async function isWorkedOn(client: pg.ClientBase, index: IndexState): Promise<boolean> {
+/** Who builds, drops or locks one of these now, in words; null where nobody does. Vacuum and ANALYZE do not count. */
+export async function workOn(client: pg.ClientBase, oids: readonly number[]): Promise<string | null> {
   const working = await runInTransaction(client, workInProgress());
-  return working.has(index.oid) || working.has(index.table_oid);
+  const oid = oids.find((each) => working.has(each));
+  if (oid === undefined) return null;
+  const pid = working.get(oid) ?? null;
+  return `${pid === null ? 'a prepared transaction' : `process ${pid}`} works on the table or its index`;
 }
 
 export interface IndexTarget {
@@ -149,6 +161,8 @@ export async function wantedIndex(
   if ('ok' in index) return index;
   const kept = keptBecause(index);
   if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
+  const work = await workOn(client, [index.oid, index.table_oid]);
+  if (work !== null) return { ok: false, outcome: 'later', reason: work };
   return (await stillWanted(client, action, index)) ?? index;
 }
 
@@ -157,7 +171,8 @@ export async function wantedIndex(
  * server's error, where it can't now.
  */
 export async function dropLeftover(client: pg.ClientBase, index: IndexState): Promise<string> {
-  if (await isWorkedOn(client, index)) throw new HeldUp(`somebody works on ${index.quoted}`);
+  const work = await workOn(client, [index.oid, index.table_oid]);
+  if (work !== null) throw new HeldUp(`${index.quoted}: ${work}`);
   await client.query(`drop index concurrently if exists ${index.quoted}`);
   return index.quoted;
 }

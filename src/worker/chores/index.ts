@@ -1,6 +1,7 @@
 /** What a worker does by itself, one line each. */
 import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
+import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
@@ -9,5 +10,6 @@ export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
   forgetOld,
+  freeDisk,
   postAlerts,
 ];

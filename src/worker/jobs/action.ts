@@ -12,8 +12,8 @@ export default defineJob<ActionJob>({
   places: (concurrency) => concurrency,
   describe: ({ action_id }) => `action ${action_id}`,
 
-  async perform(client, { action_id }, { workerId, signal }) {
-    const executed = await execute(client, { actionId: action_id, workerId, signal });
+  async perform(client, { action_id }, { workerId, signal, control }) {
+    const executed = await execute(client, { actionId: action_id, workerId, signal, onlooker: control });
     if (!executed.done) {
       await client.query(`select maint.enqueue_action($1, $2::float8 * interval '1 s')`, [
         action_id,

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import type { QueueName } from '../boss.ts';
+import type { SharedSession } from '../shared-session.ts';
 
 export interface JobContext {
   workerId: string;
@@ -12,6 +13,8 @@ export interface JobContext {
   jobId: string;
   /** Fires when the worker is stopping and cancels what is under way. */
   signal: AbortSignal;
+  /** The connection that the worker's parts share, for a quick statement beside the job's own. */
+  control: Pick<SharedSession, 'use'>;
   log(line: string): void;
 }
 

@@ -6,6 +6,7 @@ import { queryRow } from '../connection.ts';
 import { bypass } from './bypass.ts';
 import { recordEvent } from './event.ts';
 import { featureSwitch } from './feature-switch.ts';
+import { freeDiskSafeguard } from './free-disk.ts';
 import { limits } from './limits.ts';
 import { loadThrottle } from './load-throttle.ts';
 import { maintenanceWindow } from './maintenance-window.ts';
@@ -19,6 +20,7 @@ export const safeguards: readonly Safeguard[] = [
   rateLimit,
   loadThrottle,
   limits,
+  freeDiskSafeguard,
 ];
 
 /**

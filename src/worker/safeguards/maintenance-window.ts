@@ -8,10 +8,15 @@ import type { LocalTime, WindowState } from './window.ts';
 /** A setting may change meanwhile, and a clock may be put forward. */
 const longestRetrySeconds = 900;
 
-/** `problem`: what keeps it from being known; null where there are no windows. */
+/**
+ * `problem`: what keeps it from being known; null where there are no windows. `at`, an ISO 8601 time, stands for now.
+ * A window is open by the clock on the wall: on the night that has an hour twice for an hour longer, on the one that
+ * lacks an hour for one less, and one that lies within the lacking hour not at all.
+ */
 export async function windowState(
   client: pg.ClientBase,
   config: SafeguardConfig,
+  at: string | null = null,
 ): Promise<WindowState | { problem: string } | null> {
   const texts = config['maintenance_windows'] as string[];
   if (texts.length === 0) return null;
@@ -19,23 +24,34 @@ export async function windowState(
   const unreadable = texts.filter((_, position) => windows[position] === null);
   if (unreadable.length > 0) return { problem: `no maintenance window: ${JSON.stringify(unreadable)}` };
   const zone = config['time_zone'] as string;
-  const { known, day, minute } = await queryRow<LocalTime & { known: boolean }>(
+  const { known, local, day, minute } = await queryRow<LocalTime & { known: boolean; local: string }>(
     client,
-    `select z.known, extract(isodow from l.local)::int as day,
+    `select z.known, l.local::text, extract(isodow from l.local)::int as day,
        (extract(hour from l.local) * 60 + extract(minute from l.local))::int as minute
      from (
        select exists (
          select from pg_catalog.pg_timezone_names as n where pg_catalog.lower(n.name) = pg_catalog.lower($1)) as known
      ) as z
      cross join lateral (
-       select pg_catalog.clock_timestamp() at time zone case when z.known then $1 else 'UTC' end as local) as l`,
-    [zone],
+       select coalesce($2::timestamptz, pg_catalog.clock_timestamp())
+         at time zone case when z.known then $1 else 'UTC' end as local) as l`,
+    [zone, at],
   );
   if (!known) return { problem: `no time zone that the server knows: ${zone}` };
-  return stateOf(
+  const state = stateOf(
     windows.filter((window) => window !== null),
     { day, minute },
   );
+  if (!state.open) return state;
+  const { minutes } = await queryRow<{ minutes: number }>(
+    client,
+    `select pg_catalog.floor(extract(epoch from coalesce($4::timestamptz, pg_catalog.clock_timestamp())
+       - (pg_catalog.date_trunc('minute', $1::timestamp) - pg_catalog.make_interval(mins => $2::int)) at time zone $3)
+       / 60)::int as minutes`,
+    [local, state.sinceMinutes, zone, at],
+  );
+  // It began, by the clock on the wall, in an hour that there is not, or twice: the longer time has all that was done.
+  return { open: true, sinceMinutes: minutes < 0 ? state.sinceMinutes : minutes };
 }
 
 export const maintenanceWindow: Safeguard = {

@@ -35,7 +35,7 @@ export function parseWindow(text: string): Window | null {
 }
 
 export type WindowState =
-  /** Open since so many minutes: the one that has been open longest. */
+  /** Open since so many minutes, by the clock on the wall: the one that has been open longest. */
   { open: true; sinceMinutes: number } | { open: false; opensInMinutes: number };
 
 /** Whether any is open now. Without any window it is never open. */
