@@ -8,29 +8,8 @@ import type { Json, JsonObject } from '../src/steps/step.ts';
 import { steps } from '../src/steps/index.ts';
 import { runOverConnection } from '../src/worker/host.ts';
 import { loadCorpus, makeFixture } from './corpus/fixtures.ts';
+import { comparable } from './support/comparable.ts';
 import type { TestDatabase } from './support/database.ts';
-
-/** What passes while nothing changes: times, and lengths of time. Everything else must be equal. */
-const passing =
-  /^(timestamp|run_id|duration_ms|engine|now|since|until|(.*_)?(seconds|hours|ms|at|start|since|age|duration))$/;
-
-/** The same in the texts: figures beside a unit of time. */
-const passingText = /\b\d+(\.\d+)? ?(ms|s|seconds?|minutes?|hours?|days?)\b/g;
-
-/** Of all databases of the server, of which other tests make and drop some meanwhile. */
-const ofTheServer = new Set(['checksum_failure']);
-
-function comparable(value: Json): Json {
-  if (typeof value === 'string') return value.replace(passingText, 'some time');
-  if (Array.isArray(value)) return value.map(comparable);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, content]) => [
-      key,
-      passing.test(key) || ofTheServer.has(key) ? null : comparable(content),
-    ]),
-  );
-}
 
 /** Rows of one run as it recorded them, without the numbers that the database gave. */
 const recordedQuery = `

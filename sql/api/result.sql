@@ -1,5 +1,6 @@
 -- The result dictionary of a run as it stands now: counts of things cleaned follow the actions as they finish.
--- Raises 22023 when there is no such run.
+-- A run that waits for a worker, or that a worker is at (engine worker), has "status": "queued" and "progress": the step
+-- that ended last | null. Raises 22023 when there is no such run.
 create or replace function maint.result(run_id bigint)
 returns jsonb
 language plpgsql
@@ -17,6 +18,9 @@ begin
     raise exception 'there is no run %', coalesce(result.run_id::text, 'null')
       using errcode = 'invalid_parameter_value',
       hint = 'maint.runs lists the runs; dry runs and skipped ones leave no row.';
+  end if;
+  if run.answer is not null then
+    return run.answer || pg_catalog.jsonb_build_object('run_id', run.run_id);
   end if;
   cleanup := coalesce((
     select pg_catalog.jsonb_object_agg(part.key, part.value)
@@ -55,6 +59,13 @@ begin
       'duration_ms', round(extract(epoch from run.finished_at - run.started_at) * 1000, 1),
       'engine', run.engine)
     || case when run.error is null then '{}' else pg_catalog.jsonb_build_object('error', run.error) end
+    || case when run.status <> 'queued' then '{}' else pg_catalog.jsonb_build_object('progress', (
+      -- A worker's transaction shows nothing else before its end: see maint.report_progress.
+      select pg_catalog.substring(a.application_name, '^pg-maint run [0-9]+: (.*)$')
+      from pg_catalog.pg_stat_activity as a
+      where a.datname = pg_catalog.current_database()
+        and pg_catalog.starts_with(a.application_name, pg_catalog.format('pg-maint run %s: ', run.run_id))
+      order by a.pid limit 1)) end
     || coalesce((
       select pg_catalog.jsonb_object_agg(part.key, part.value)
       from maint.step_log as s, pg_catalog.jsonb_each(s.result) as part

@@ -1,7 +1,8 @@
 -- Runs maintenance and returns the result dictionary, or {"status": "skipped", "reason": ...}.
 -- force ignores the intervals, never a bypass, a disabled feature or auto_* = false; "only" (quoted: it is a reserved
--- word of SQL) names steps (or their
--- numbers); dry_run does all of it and leaves nothing behind. Never waits for a lock longer than lock_timeout.
+-- word of SQL) names steps (or their numbers); dry_run does all of it and leaves nothing behind. Never waits for a lock
+-- longer than lock_timeout. On a server without a JavaScript language (engine worker) the run is queued for a worker:
+-- {"status": "queued", "run_id", "reason": "engine_worker", "detail", ...}, and maint.result(run_id) has the result later.
 create or replace function maint.run(force boolean default false, "only" text[] default null,
   dry_run boolean default false)
 returns jsonb
@@ -25,8 +26,7 @@ begin
     raise exception 'force and dry_run must be true or false, not null' using errcode = 'null_value_not_allowed';
   end if;
   if pg_catalog.to_regprocedure('maint.dispatch(jsonb)') is null then
-    return maint.skipped('no_engine', 'this server has no JavaScript language (engine worker): '
-      'run the steps from outside with pg-maint run URL') -> 'skipped';
+    return maint.queue_run(force, "only", dry_run);
   end if;
   started := maint.start_run(force, "only", dry_run);
   if started ? 'skipped' then

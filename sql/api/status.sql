@@ -1,12 +1,13 @@
 -- What is installed and how it stands now:
 -- {"version", "engine", "engine_version", "engine_extension", "server_version", "schema_version", "installed_at",
---  "enabled", "last_run": {"run_id", "status", "started_at", "duration_ms"} | null, "next_due_at": time | null,
+--  "enabled", "last_run": {"run_id", "status", "started_at", "duration_ms"} | null,
+--  "scheduled": boolean, "every": interval, "next_due_at": time | null,
 --  "running": {"pid", "since"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
 --  "open_findings": {"critical", "warning", "info", "muted"}, "queued_actions": count,
---  "worker": {"alive": count, "last_seen", "workers": [...]} | null}
--- next_due_at is null while nothing will run by itself: disabled, or everything bypassed for ever. open_findings counts
--- a muted finding under muted only. worker is null when none has reported within
--- a day; one is alive while it was seen within 90 s.
+--  "queued_runs": count, "worker": {"alive": count, "last_seen", "workers": [...]} | null}
+-- next_due_at is when a worker runs maintenance by itself, where one is alive; null while none will: disabled, not
+-- scheduled, or everything bypassed for ever. open_findings counts a muted finding under muted only. queued_runs wait for a
+-- worker (engine worker). worker is null when none has reported within a day; one is alive while it was seen within 90 s.
 create or replace function maint.status()
 returns jsonb
 language sql
@@ -26,18 +27,12 @@ as $function$
     'last_run', (
       select jsonb_build_object('run_id', r.run_id, 'status', r.status, 'started_at', r.started_at,
         'duration_ms', round(extract(epoch from r.finished_at - r.started_at) * 1000, 1))
-      from maint.run_log as r order by r.started_at desc, r.run_id desc limit 1),
-    'next_due_at', (
-      select greatest(clock_timestamp(), due.by_interval, due.bypassed_until)
-      from (
-        select (
-            select max(r.started_at) from maint.run_log as r
-            where r.status in ('success', 'partial') and r.only_steps is null)
-            + make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int) as by_interval,
-          (select b.until from maint.feature_bypass as b where b.feature = 'everything') as bypassed_until
-      ) as due
-      where maint.config('operational.maintenance_tasks.enabled')::boolean
-        and coalesce(due.bypassed_until, '-infinity') < 'infinity'),
+      from maint.run_log as r
+      where r.status not in ('queued', 'skipped') and not r.dry_run
+      order by r.started_at desc, r.run_id desc limit 1),
+    'scheduled', maint.config('operational.maintenance_tasks.scheduled'),
+    'every', make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int),
+    'next_due_at', maint.next_due_at(),
     'running', (
       select jsonb_build_object('pid', l.pid, 'since', a.xact_start)
       from pg_locks as l
@@ -60,6 +55,7 @@ as $function$
       left join maint.finding_mute as m on m.finding_key = f.finding_key and m.until > clock_timestamp()
       where f.resolved_at is null),
     'queued_actions', (select count(*) from maint.action as a where a.status = 'queued'),
+    'queued_runs', (select count(*) from maint.run_log as r where r.status = 'queued'),
     'worker', (
       select jsonb_build_object(
         'alive', count(*) filter (where w.last_seen > clock_timestamp() - interval '90 seconds'),

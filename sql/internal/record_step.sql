@@ -73,14 +73,7 @@ begin
   perform maint.enqueue_action(n.action_id)
   from pg_catalog.unnest(new_actions) as n (action_id);
 
-  -- For a client that follows the run: it asks for debug messages and takes those of this code. Sent at once.
-  raise debug using message = pg_catalog.format('step %s', record_step.step_number), errcode = 'MT001',
-    detail = (
-      select pg_catalog.jsonb_build_object('name', d.name, 'status', record ->> 'status', 'steps', d.steps)
-      from (
-        select s.step_number, s.name, pg_catalog.count(*) over () as steps from maint.step_definition as s) as d
-      where d.step_number = record_step.step_number);
-
+  perform maint.report_progress(record_step.run_id, record_step.step_number, record ->> 'status');
   return 'null';
 end
 $function$;

@@ -37,7 +37,7 @@ begin
   end if;
   every := pg_catalog.make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int);
   select pg_catalog.max(r.started_at) into last_start from maint.run_log as r
-  where r.status in ('success', 'partial') and r.only_steps is null;
+  where r.status in ('success', 'partial') and r.only_steps is null and not r.dry_run;
   if not force and last_start + every > pg_catalog.clock_timestamp() then
     return maint.skipped('not_due', pg_catalog.format(
       'the last run began at %s and the interval is %s: next at %s; force => true runs now',

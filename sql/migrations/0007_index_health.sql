@@ -97,3 +97,21 @@ create table maint.index_sample_day (
 create index index_sample_day_day_idx on maint.index_sample_day (day);
 comment on table maint.index_sample_day is
   'What maint.index_sample rolled up to: one row for each index and day (UTC). Columns: maint.index_history.';
+
+create table maint.reindex_plan (
+  plan_id bigint generated always as identity primary key,
+  planned_at timestamptz not null,
+  schedule text not null,
+  queued int not null,
+  left_out jsonb not null,
+  rebuild_bytes bigint not null,
+  saved_bytes bigint not null
+);
+create index reindex_plan_planned_at_idx on maint.reindex_plan (planned_at);
+comment on table maint.reindex_plan is
+  'When the automatic REINDEX of step 7 queued rebuilds: the next time is a week or a month after the last row.';
+comment on column maint.reindex_plan.schedule is 'weekly or monthly, as it was configured then.';
+comment on column maint.reindex_plan.queued is 'Indexes queued.';
+comment on column maint.reindex_plan.left_out is 'Reason -> number of bloated indexes that were not queued for it.';
+comment on column maint.reindex_plan.rebuild_bytes is 'Bytes to be written: the predicted sizes of the new indexes.';
+comment on column maint.reindex_plan.saved_bytes is 'Bytes that were predicted to be given back.';

@@ -115,15 +115,19 @@ const carryOnQuery = `
     select u.* from maint.index_usage as u where u.index_oid not in (select l.oid from live as l)
   ), fresh as materialized (
     select l.* from live as l where l.oid not in (select u.index_oid from maint.index_usage as u)
-  ), moved as (
-    select distinct on (f.oid) g.usage_id, f.oid, f.definition,
+  ), pair as materialized (
+    select g.usage_id, f.oid, f.definition,
       not $2::boolean and f.definition = g.definition and f.counter >= g.counter
-        and g.witness > 0 and f.witness >= g.witness as continuous
+        and g.witness > 0 and f.witness >= g.witness as continuous,
+      g.index_name = f.index_name and g.schema_name = f.schema_name as named
     from fresh as f
-    join gone as g
-      on g.table_oid = f.table_oid and g.index_name = f.index_name and g.schema_name = f.schema_name
-        and g.key_columns = f.key_columns
-    order by f.oid, g.usage_id
+    join gone as g on g.table_oid = f.table_oid and g.key_columns = f.key_columns
+  ), moved as (
+    -- Renamed and rebuilt between two samples: the counters that were handed on tell it.
+    select distinct on (p.oid) p.usage_id, p.oid, p.definition, p.continuous
+    from pair as p
+    where p.named or p.continuous
+    order by p.oid, p.named desc, p.usage_id
   ), carried as (
     update maint.index_usage as u set
       index_oid = m.oid,
@@ -252,4 +256,29 @@ export function sampleDays(now: string): Program<number[]> {
      order by s.day desc`,
     [now],
   );
+}
+
+/** Gives a row to each index that has none, with the scans that are counted so far: its first sample is yet to come. */
+const addUnknownQuery = `
+  with live as materialized (${liveIndexes}
+  ), added as (
+    insert into maint.index_usage (index_oid, table_oid, schema_name, table_name, index_name, key_columns, definition,
+      first_seen, known_since, counter, witness, scans)
+    select l.oid, l.table_oid, l.schema_name, l.table_name, l.index_name, l.key_columns, l.definition,
+      $1::timestamptz, $1::timestamptz, l.counter, l.witness, l.counter
+    from live as l
+    where l.relkind = 'i' and l.oid not in (select u.index_oid from maint.index_usage as u)
+    order by l.oid
+    returning usage_id
+  )
+  select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from added order by 1`;
+
+/**
+ * Sees to it that every index has its row, whatever became of its name and OID, without taking a sample: for those that
+ * keep more about an index than its scans, whether step 6 runs or not.
+ */
+export function* keepIndexIdentities(now: string): Program<void> {
+  const { statistics, previous } = yield* statisticsState();
+  yield* query(carryOnQuery, [now, previous !== null && previous !== statistics]);
+  yield* query(addUnknownQuery, [now]);
 }

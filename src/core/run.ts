@@ -17,6 +17,8 @@ export interface RunRequest {
   only: number[] | null;
   settings: SettingsSnapshot;
   bypasses: Bypass[];
+  /** The row of a run that was queued for a worker; absent where the run makes its own. */
+  run_id?: number;
   /** Keys of the findings that nobody wants to hear of now. */
   muted: string[];
   /** Step number -> seconds since its last success; absent where there is none. */
@@ -116,7 +118,13 @@ function* runStep(step: Step, runId: number, request: RunRequest, budgetMs: numb
 
 function* runAll(steps: readonly Step[], request: RunRequest): Program<JsonObject> {
   const { run_id: runId } = yield* queryOne<{ run_id: number }>('select maint.open_run($1::jsonb) as row', [
-    { now: request.now, force: request.force, dry_run: request.dry_run, only: request.only },
+    {
+      now: request.now,
+      force: request.force,
+      dry_run: request.dry_run,
+      only: request.only,
+      run_id: request.run_id ?? null,
+    },
   ]);
   const budgetMs = Number(request.settings.database['operational.maintenance_tasks.step_time_budget']) * 1000;
   for (const step of steps) yield* runStep(step, runId, request, budgetMs);

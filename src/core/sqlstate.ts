@@ -4,6 +4,8 @@
  */
 
 export const sqlstate = {
+  /** There is no database of that name. */
+  invalidCatalogName: '3D000',
   invalidSchemaName: '3F000',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
@@ -37,6 +39,14 @@ const endsTheRun: ReadonlySet<string> = new Set([
 
 export function mustEndTheRun(state: string): boolean {
   return endsTheRun.has(state);
+}
+
+/**
+ * A run that fails with one of these is recorded as failed. Not so where it was cancelled or the server went away: as
+ * PL/pgSQL has it, that is nobody's failure, and the run has not been.
+ */
+export function mayBeRecorded(state: string): boolean {
+  return !endsTheRun.has(state) && !state.startsWith('08');
 }
 
 /** PostgreSQL asks to try the whole transaction again after these. */

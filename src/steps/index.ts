@@ -6,6 +6,7 @@ import invalidIndexes from './03-invalid-indexes.ts';
 import staleAdvisoryLocks from './04-stale-advisory-locks.ts';
 import staleOperations from './05-stale-operations.ts';
 import unusedIndexes from './06-unused-indexes.ts';
+import indexHealth from './07-index-health.ts';
 import refreshStatistics from './09-refresh-statistics.ts';
 import redundantIndexes from './10-redundant-indexes.ts';
 import foreignKeys from './12-foreign-keys.ts';
@@ -22,6 +23,7 @@ export const steps: readonly Step[] = [
   staleAdvisoryLocks,
   staleOperations,
   unusedIndexes,
+  indexHealth,
   refreshStatistics,
   redundantIndexes,
   foreignKeys,

@@ -13,6 +13,11 @@ export const operationalSettings = {
     maximum: 604_800,
     doc: 'Time between two runs. An earlier call without `force` is `skipped`.',
   },
+  scheduled: {
+    type: 'boolean',
+    default: true,
+    doc: 'Whether a worker runs maintenance by itself at that interval; `maint.schedule` and `maint.unschedule` set both.',
+  },
   step_time_budget: {
     type: 'integer',
     unit: 'seconds',

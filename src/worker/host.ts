@@ -96,6 +96,8 @@ export interface RunOptions {
   /** Names or numbers of steps. */
   only?: readonly string[];
   dryRun?: boolean;
+  /** The row of maint.run_log that was made when the run was queued. */
+  runId?: number;
 }
 
 /**
@@ -114,18 +116,42 @@ interface Guarded {
   skipped?: JsonObject;
 }
 
-function* runWithGuards({ force = false, only, dryRun = false }: RunOptions): Program<JsonObject> {
+function* runWithGuards(options: RunOptions): Program<JsonObject> {
+  const { force = false, only, dryRun = false, runId } = options;
+  // As maint.run has it: what the server writes names of, it qualifies the same way then.
+  yield* query(
+    "select pg_catalog.to_jsonb(pg_catalog.set_config('search_path', 'pg_catalog, maint, pg_temp', true)) as row",
+  );
+  if (runId !== undefined) {
+    const status = yield* queryOne<string | null>('select maint.take_queued_run($1::bigint) as row', [runId]);
+    if (status !== 'queued')
+      return { status: 'skipped', reason: 'not_queued', detail: `it is ${status ?? 'gone'}` };
+  }
   const guarded = yield* queryOne<Guarded>(
     `select maint.start_run($1::boolean,
        (select pg_catalog.array_agg(o.step) from pg_catalog.jsonb_array_elements_text($2::jsonb) as o (step)),
        $3::boolean) as row`,
     [force, only ?? null, dryRun],
   );
-  if (guarded.skipped) return guarded.skipped;
+  if (guarded.skipped) {
+    if (runId !== undefined) yield* endQueuedRun(runId, 'skipped', guarded.skipped);
+    return guarded.skipped;
+  }
   if (!guarded.request) throw new Error('maint.start_run returned neither a request nor a reason to skip');
   const lockTimeout = Number(guarded.request.settings.database['operational.maintenance_tasks.lock_timeout']);
   yield* query("select pg_catalog.to_jsonb(pg_catalog.set_config('lock_timeout', $1::text, true)) as row", [
     `${lockTimeout}ms`,
   ]);
-  return yield* runMaintenance(steps, guarded.request);
+  const request = runId === undefined ? guarded.request : { ...guarded.request, run_id: runId };
+  const result = yield* runMaintenance(steps, request);
+  if (runId !== undefined && dryRun) yield* endQueuedRun(runId, result['status'] as string, result);
+  return result;
+}
+
+function* endQueuedRun(runId: number, status: string, answer: JsonObject): Program<void> {
+  yield* query('select maint.end_queued_run($1::bigint, $2::text, $3::jsonb, null) as row', [
+    runId,
+    status,
+    answer,
+  ]);
 }

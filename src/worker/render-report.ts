@@ -65,6 +65,7 @@ export interface Status {
   schema_version: number;
   enabled: boolean;
   last_run: { run_id: number; status: string; started_at: string; duration_ms: number | null } | null;
+  scheduled: boolean;
   next_due_at: string | null;
   running: { pid: number; since: string | null } | null;
   bypasses: { feature: string; reason: string; bypassed_by: string; until: string }[];
@@ -87,7 +88,8 @@ export function renderStatus(status: Status): string {
     ],
     [
       'next due',
-      status.enabled ? (status.next_due_at ?? 'never: everything is bypassed') : 'never: disabled',
+      status.next_due_at ??
+        `never: ${!status.enabled ? 'disabled' : status.scheduled ? 'everything is bypassed' : 'not scheduled'}`,
     ],
     [
       'running',

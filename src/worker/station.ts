@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import type { PgBoss } from 'pg-boss';
 import { ensureQueues, startBoss } from './boss.ts';
+import { chores as allChores } from './chores/index.ts';
 import { reconcileSoonSeconds } from './chores/reconcile.ts';
 import { ChoreRunner } from './chores/runner.ts';
 import { sayGoodbye } from './heartbeat.ts';
@@ -19,6 +20,7 @@ export interface StationOptions {
   workerId: string;
   version: string;
   concurrency: number;
+  actionsOnly: boolean;
   stopSeconds: number;
   log: (line: string) => void;
 }
@@ -85,7 +87,7 @@ export class Station {
 
   #takePost(client: pg.Client, boss: PgBoss): Post {
     const control = new SharedSession(client);
-    const { workerId, version, concurrency } = this.#options;
+    const { workerId, version, concurrency, actionsOnly } = this.#options;
     const tasks = this.#tasks;
     const context = {
       workerId,
@@ -100,6 +102,7 @@ export class Station {
       boss,
       tasks,
       concurrency,
+      actionsOnly,
       context: { ...context, control },
       failed: () => {
         chores.soon('reconcile', reconcileSoonSeconds);
@@ -110,6 +113,7 @@ export class Station {
       tasks,
       context: { ...context, boss, actionsUnderWay: () => jobs.count('maint_action') },
       changed: this.#wake.now,
+      chores: actionsOnly ? allChores.filter(({ withActionsOnly }) => withActionsOnly === true) : allChores,
     });
     client.on('notification', ({ payload }) => {
       if (payload === 'settings') chores.settingsChanged();

@@ -55,6 +55,8 @@ async function uninstallFrom(client: pg.Client, force: boolean): Promise<Uninsta
   }
   await dropQueues(client);
   await client.query('drop schema maint cascade');
+  // A worker that sleeps learns it now, and not from what it misses.
+  await client.query(`select pg_notify('maint_work', 'uninstalled')`);
   return { outcome: 'uninstalled', database, droppedDependents: dependents };
 }
 

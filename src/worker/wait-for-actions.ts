@@ -98,7 +98,7 @@ export async function waitForActions(client: pg.ClientBase, options: WaitOptions
       if (worker === null && (await workersAlive(client)) === 0) {
         if (!(await mayAct(target))) return { status: 'no_worker', seconds: seconds(), actions };
         say('no worker is alive: this command does the actions itself');
-        worker = runWorker({ urls: [target], signal: stop.signal, log: say });
+        worker = runWorker({ urls: [target], actionsOnly: true, signal: stop.signal, log: say });
       }
       line.show(progressLine(actions, open));
       await sleep(lookEveryMs);

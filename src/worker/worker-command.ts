@@ -8,6 +8,7 @@ import { runWorker } from './worker.ts';
 
 interface Flags {
   database: string[];
+  allDatabases: boolean;
   concurrency: number;
   stopAfter: number;
   metricsPort?: number;
@@ -38,10 +39,15 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
   program
     .command('worker')
     .option(
-      '--database <url>',
-      'a database to work for; may be repeated',
+      '-d, --database <target>',
+      'a database to work for, as psql takes it; may be repeated',
       (url: string, all: string[]) => [...all, url],
       [],
+    )
+    .option(
+      '--all-databases',
+      'work for all databases of that server that have pg-maint, also those that get it later',
+      false,
     )
     .option('--concurrency <n>', 'actions at a time in one database', wholeNumber(1, 32), 2)
     .option(
@@ -52,14 +58,17 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
     )
     .option('--metrics-port <port>', 'serve /metrics, /healthz and /readyz there', wholeNumber(0, 65_535))
     .option('--metrics-host <host>', 'address to serve them on; 0.0.0.0 is every one', '127.0.0.1')
-    .description('do what the runs have queued, until stopped by SIGTERM or SIGINT')
-    .action(async ({ database, concurrency, stopAfter, metricsPort, metricsHost }: Flags) => {
+    .description(
+      'run maintenance as scheduled and do what runs have queued, until stopped by SIGTERM or SIGINT',
+    )
+    .action(async ({ database, allDatabases, concurrency, stopAfter, metricsPort, metricsHost }: Flags) => {
       const log = (line: string): void => {
         writeError(`pg-maint worker: ${line.split('\n').map(printable).join('\n  ')}\n`);
       };
       const urls = database.length === 0 ? [undefined] : database;
       const signal = stopSignal();
-      log(`started, ${urls.length === 1 ? 'one database' : `${urls.length} databases`}`);
+      const which = urls.length === 1 ? 'one database' : `${urls.length} databases`;
+      log(`started, ${allDatabases ? 'all databases that have pg-maint' : which}`);
       const metrics =
         metricsPort === undefined
           ? null
@@ -73,7 +82,7 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
               },
             );
       if (metrics !== null) log(`metrics on http://${metricsHost}:${metrics.port}/metrics`);
-      await runWorker({ urls, concurrency, stopSeconds: stopAfter, signal, log });
+      await runWorker({ urls, allDatabases, concurrency, stopSeconds: stopAfter, signal, log });
       await metrics?.close();
       log('stopped');
     });

@@ -22,28 +22,33 @@ export interface ActionRecord {
   error: JsonObject | null;
 }
 
-/** Other tests load the server while this one runs, and the disk may be full; what holds actions back has tests of its own. */
-async function ignoreLoad(database: TestDatabase): Promise<void> {
+/**
+ * Other tests load the server while this one runs, the disk may be full, and a run that comes by itself would do more
+ * than the test asked for; all have tests of their own.
+ */
+async function keepToTheTest(database: TestDatabase, schedule: boolean): Promise<void> {
   const client = await database.client();
   await client.query(`select maint.configure('operational.safeguards.max_active_backends_per_core', '0'),
     maint.configure('operational.safeguards.max_wal_mb_per_second', '0'),
     maint.configure('operational.safeguards.min_free_disk_percent', '0')`);
+  if (!schedule) await client.query('select maint.unschedule()');
 }
 
-/** Stopped at the test's end at the latest. */
+/** Stopped at the test's end at the latest. Does what is queued; runs that are due only with `schedule`. */
 export function startWorker(
   t: ExecutionContext,
   database: TestDatabase,
-  options: { concurrency?: number; stopSeconds?: number } = {},
+  options: { concurrency?: number; stopSeconds?: number; schedule?: boolean } = {},
 ): { stop(): Promise<void>; log: string[] } {
+  const { schedule = false, ...more } = options;
   const controller = new AbortController();
   const log: string[] = [];
-  const ended = ignoreLoad(database).then(() =>
+  const ended = keepToTheTest(database, schedule).then(() =>
     runWorker({
       urls: [database.url],
       signal: controller.signal,
       log: (line) => log.push(line),
-      ...options,
+      ...more,
     }),
   );
   const stop = async (): Promise<void> => {
@@ -55,7 +60,8 @@ export function startWorker(
 }
 
 /** `pg-maint worker` in a process of its own, killed at the test's end at the latest. */
-export function spawnWorker(t: ExecutionContext, database: TestDatabase): ChildProcess {
+export async function spawnWorker(t: ExecutionContext, database: TestDatabase): Promise<ChildProcess> {
+  await keepToTheTest(database, false);
   const child = spawn(
     process.execPath,
     [join(repository, 'src/worker/cli.ts'), 'worker', '--database', database.url],

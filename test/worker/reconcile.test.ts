@@ -31,7 +31,7 @@ test('a worker killed in a drop: its session ends it, and the next worker finds 
   const oid = await prepare(database);
   const holder = await writer(database);
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
-  const worker = spawnWorker(t, database);
+  const worker = await spawnWorker(t, database);
   await waitForRow(database, running);
   await waitForRow(
     database,
@@ -66,7 +66,7 @@ for (const kind of ['create_index', 'reindex_index'] as const) {
             statement: 'create index concurrently j on public.t (a)',
           })
         : await queueAction(database, kind, { schema: 'public', table: 't', index: 'i', oid });
-    const worker = spawnWorker(t, database);
+    const worker = await spawnWorker(t, database);
     const [word] = kind.split('_');
     const waiting = `select pid from pg_stat_activity where query ~* '^${word!} index' and wait_event_type = 'Lock' and datname = current_database()`;
     await waitForRow(database, waiting);

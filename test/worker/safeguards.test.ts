@@ -2,7 +2,7 @@ import test from 'ava';
 import type { ActionRow } from '../../src/worker/actions/action.ts';
 import { checkSafeguards } from '../../src/worker/safeguards/index.ts';
 import { windowState } from '../../src/worker/safeguards/maintenance-window.ts';
-import { parseWindow, stateOf } from '../../src/worker/safeguards/window.ts';
+import { parseWindow, stateOf } from '../../src/core/window.ts';
 import type { Verdict } from '../../src/worker/safeguards/safeguard.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';

@@ -71,7 +71,7 @@ test('a queued action begins within two seconds of an idle worker', async (t) =>
   await waitForRow(database, 'select from maint.worker');
   await waitForRow(
     database,
-    `select from pg_stat_activity where query ~ 'maint.action' and state = 'idle' and datname = current_database()`,
+    `select from pg_stat_activity where query ~ 'pgboss.job as j' and state = 'idle' and datname = current_database()`,
   );
   await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
   await run(database, { only: ['invalid_indexes'] });
@@ -111,7 +111,7 @@ test('pg-maint worker stops at SIGTERM; what is under way beyond the time is giv
   t.is(given.status, 'queued');
   t.is(given.outcome, 'the worker stopped');
   await writer.end();
-  const process = spawnWorker(t, database);
+  const process = await spawnWorker(t, database);
   t.is((await ended(database, id)).status, 'succeeded');
   process.kill('SIGTERM');
   const [code] = (await once(process, 'exit')) as [number | null];

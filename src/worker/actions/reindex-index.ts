@@ -1,6 +1,7 @@
 /** Builds an index anew beside itself and puts it in its place. The server carries over all that was set on it. */
 import { isBaseOf, parseLeftoverName } from '../../catalog/leftover-names.ts';
 import { defineAction } from './action.ts';
+import { measureFresh } from './fresh-measurement.ts';
 import { dropLeftover, indexByName, invalidIndexesOf, wantedIndex } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 
@@ -45,9 +46,11 @@ export default defineAction({
     if (now === null) return { ok: false, sizeAfter: null, reason: 'the index is gone' };
     if (now.oid === plan.intent['oid'])
       return { ok: false, sizeAfter: now.size_bytes, reason: 'the index is still the old one' };
-    return now.valid && now.ready
-      ? { ok: true, sizeAfter: now.size_bytes, reason: 'rebuilt' }
-      : { ok: false, sizeAfter: now.size_bytes, reason: `${now.quoted} is invalid` };
+    if (!now.valid || !now.ready)
+      return { ok: false, sizeAfter: now.size_bytes, reason: `${now.quoted} is invalid` };
+    const problem = await measureFresh(client, now.oid);
+    const reason = problem === null ? 'rebuilt' : `rebuilt; not measured yet: ${problem}`;
+    return { ok: true, sizeAfter: now.size_bytes, reason };
   },
 
   async cleanUp(client, { target }, plan) {

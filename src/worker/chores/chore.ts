@@ -34,6 +34,10 @@ export interface Chore {
    * listens on; for a few quick statements, as all the others wait meanwhile.
    */
   connection: 'own' | 'shared';
+  /** Also done by a command that only does actions, for want of a worker. */
+  withActionsOnly?: boolean;
+  /** Also due at once when a setting has changed. */
+  onSettings?: boolean;
   /** Seconds from one start to the next, null for not at all. All chores together: under a query per second. */
   everySeconds(config: ChoreConfig): number | null;
   /** What it returns says when it wants to be called again, where that is earlier. */

@@ -5,6 +5,7 @@ import type { Chore } from './chore.ts';
 export default {
   name: 'heartbeat',
   for: 'worker',
+  withActionsOnly: true,
   connection: 'shared',
   everySeconds: () => heartbeatEverySeconds,
   async run(client, { workerId, version }) {

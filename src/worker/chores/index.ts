@@ -5,10 +5,12 @@ import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
+import schedule from './schedule.ts';
 
 export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
+  schedule,
   forgetOld,
   freeDisk,
   postAlerts,

@@ -8,6 +8,7 @@ export const reconcileSoonSeconds = 3;
 export default {
   name: 'reconcile',
   for: 'worker',
+  withActionsOnly: true,
   connection: 'own',
   everySeconds: () => 60,
   async run(client, { log, actionsUnderWay }) {

@@ -6,7 +6,6 @@ import { messageOf } from '../errors.ts';
 import type { SharedSession } from '../shared-session.ts';
 import type { Tasks } from '../tasks.ts';
 import type { Chore, ChoreConfig, ChoreContext } from './chore.ts';
-import { chores } from './index.ts';
 
 /** How long settings may have changed without a notification, by an UPDATE of the table for instance. */
 const configEveryMs = 60_000;
@@ -30,8 +29,7 @@ export interface ChoreRunnerOptions {
   context: Omit<ChoreContext, 'config'>;
   /** One has ended. */
   changed(): void;
-  /** What there is to do; otherwise all of index.ts. */
-  chores?: readonly Chore[];
+  chores: readonly Chore[];
 }
 
 export class ChoreRunner {
@@ -43,14 +41,15 @@ export class ChoreRunner {
 
   constructor(options: ChoreRunnerOptions) {
     this.#options = options;
-    for (const chore of options.chores ?? chores)
+    for (const chore of options.chores)
       this.#progress.set(chore, { begunAt: null, dueAt: null, underWay: false, failures: 0, every: null });
   }
 
   /** Settings have changed: they are read before the next look at what is due. */
-  readonly settingsChanged = (): void => {
+  settingsChanged(): void {
     this.#configReadAt = -Infinity;
-  };
+    for (const { name, onSettings } of this.#progress.keys()) if (onSettings === true) this.soon(name, 0);
+  }
 
   /** Makes a chore due after so many seconds, or when it is due anyway. */
   soon(name: string, seconds: number): void {

@@ -1,7 +1,9 @@
 /** The queues that a worker serves, one line each, the most urgent first. */
 import action from './action.ts';
 import type { JobKind } from './job.ts';
+import run from './run.ts';
 
 export const jobKinds: readonly JobKind[] = [
   action, //
+  run,
 ];

@@ -17,6 +17,8 @@ export interface RunnerOptions {
   boss: PgBoss;
   tasks: Tasks;
   concurrency: number;
+  /** Leaves all other queues alone. */
+  actionsOnly: boolean;
   context: Omit<JobContext, 'jobId'>;
   /** A job failed: what it left may want looking at. */
   failed(): void;
@@ -48,8 +50,11 @@ export class JobRunner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    const { concurrency, actionsOnly } = options;
     this.#queues = [
-      ...jobKinds.map((kind) => served(kind, options.concurrency)),
+      ...jobKinds
+        .filter(({ queue }) => !actionsOnly || queue === 'maint_action')
+        .map((kind) => served(kind, concurrency)),
       { queue: 'maint_dead', places: 1, ...performDeadLetter },
     ];
     for (const { queue } of this.#queues) this.#held.set(queue, new Set());

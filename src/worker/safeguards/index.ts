@@ -12,6 +12,7 @@ import { loadThrottle } from './load-throttle.ts';
 import { maintenanceWindow } from './maintenance-window.ts';
 import { rateLimit } from './rate-limit.ts';
 import type { Safeguard, SafeguardConfig, Verdict } from './safeguard.ts';
+import { timeLeft } from './time-left.ts';
 
 export const safeguards: readonly Safeguard[] = [
   bypass,
@@ -20,6 +21,7 @@ export const safeguards: readonly Safeguard[] = [
   rateLimit,
   loadThrottle,
   limits,
+  timeLeft,
   freeDiskSafeguard,
 ];
 

@@ -2,8 +2,8 @@
 import type pg from 'pg';
 import { queryRow } from '../connection.ts';
 import type { Safeguard, SafeguardConfig } from './safeguard.ts';
-import { parseWindow, stateOf } from './window.ts';
-import type { LocalTime, WindowState } from './window.ts';
+import { parseWindow, stateOf } from '../../core/window.ts';
+import type { LocalTime, WindowState } from '../../core/window.ts';
 
 /** A setting may change meanwhile, and a clock may be put forward. */
 const longestRetrySeconds = 900;

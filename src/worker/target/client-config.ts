@@ -51,6 +51,12 @@ export function resolveTarget(target: string | undefined, environment: Environme
   return { ...fromEnvironment(environment), ...ofService, ...rest };
 }
 
+/** The database that a target means, for people. */
+export function databaseName(target: string | undefined): string {
+  const { dbname, user } = resolveTarget(target);
+  return dbname ?? user ?? userInfo().username;
+}
+
 /** Where a server of this machine listens, as packages build libpq. */
 const socketFolders = ['/var/run/postgresql', '/tmp'];
 

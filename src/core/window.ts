@@ -53,3 +53,23 @@ export function stateOf(windows: readonly Window[], { day, minute }: LocalTime):
   }
   return since >= 0 ? { open: true, sinceMinutes: since } : { open: false, opensInMinutes: next };
 }
+
+/**
+ * Minutes that are left of the windows that are open now, or that the longest one has; with no window, a day. What begins
+ * later than that is not done before it closes.
+ */
+export function minutesToUse(windows: readonly Window[], { day, minute }: LocalTime): number {
+  if (windows.length === 0) return minutesPerDay;
+  const now = (day - 1) * minutesPerDay + minute;
+  let left = 0;
+  let longest = 0;
+  for (const window of windows) {
+    const length = window.to - window.from;
+    longest = Math.max(longest, length);
+    for (const begins of window.days) {
+      const passed = (now - (begins - 1) * minutesPerDay - window.from + minutesPerWeek) % minutesPerWeek;
+      if (passed < length) left = Math.max(left, length - passed);
+    }
+  }
+  return left > 0 ? left : longest;
+}
