@@ -1,6 +1,6 @@
 /** What all charts share: SVG, drawn here and not in the browser. Colours are names of CSS, so that one drawing is light and dark. */
 import type { EChartsOption } from 'echarts';
-import { bytes, count, Html, html } from './html.ts';
+import { bytes, Html, html } from './html.ts';
 
 // Loaded with this file, and not when the command starts: it is large.
 const { init } = await import('echarts');
