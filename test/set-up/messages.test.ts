@@ -5,6 +5,7 @@ import { repository } from '../../build/paths.ts';
 import { run } from '../../build/run.ts';
 import type { PackageSource } from '../../build/set-up/apt.ts';
 import { needsOf } from '../../build/set-up/needs.ts';
+import { offered, optionalPackages } from '../../build/set-up/optional.ts';
 import { packagesFor } from '../../build/set-up/server.ts';
 import { libraryPackage, missingLibraries } from '../../build/set-up/v8.ts';
 import { pathWith, runScript } from '../support/command.ts';
@@ -99,6 +100,12 @@ test('the version of PostgreSQL is the one of the release', async (t) => {
     'g++',
     'make',
   ]);
+});
+
+test('an optional package is taken where the release has it, and missed by nobody where it has not', async (t) => {
+  const packages = optionalPackages(16);
+  t.deepEqual(await offered(packages, release({ 'postgresql-16-hypopg': [] })), packages);
+  t.deepEqual(await offered(packages, release({})), []);
 });
 
 test('a server that lacks only its headers gets those of its version', async (t) => {
