@@ -25,7 +25,9 @@ as $function$
       when f.kind in ('index.unused', 'index.redundant', 'index.invalid', 'index.orphaned') then 'drop_index'
       when f.kind = 'index.bloated' then 'reindex_index'
       when f.kind in ('fk.unindexed', 'matview.no_unique_index', 'matview.index_suggestion') then 'create_index'
-      when f.kind = 'statistics.stale' then 'analyze_table' end as kind) as k
+      when f.kind = 'statistics.stale' then 'analyze_table'
+      when f.kind = 'query.slow_pattern' and starts_with(f.remedy, 'create index ') then 'create_index'
+      when f.kind = 'query.slow_pattern' and starts_with(f.remedy, 'analyze ') then 'analyze_table' end as kind) as k
   left join lateral (
     select c.oid, c.relkind
     from pg_class as c
