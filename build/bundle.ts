@@ -6,10 +6,10 @@ import { installScripts } from '../src/worker/install-script.ts';
 import { makeManifest } from './manifest.ts';
 import { outDirectory, repository } from './paths.ts';
 
-/** The dispatcher's function body: one script. Deterministic: the same sources give the same bytes. */
-export async function dispatcherBody(): Promise<string> {
+/** The body of a function in the database: one script. Deterministic: the same sources give the same bytes. */
+async function functionBody(entry: string, footer: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(repository, 'src/plv8/dispatcher.ts')],
+    entryPoints: [join(repository, entry)],
     absWorkingDir: repository,
     bundle: true,
     write: false,
@@ -20,13 +20,21 @@ export async function dispatcherBody(): Promise<string> {
     globalName: 'maint',
     charset: 'ascii',
     legalComments: 'none',
-    footer: { js: 'return maint.dispatch(request);' },
+    footer: { js: footer },
     logLevel: 'warning',
   });
   const [output] = outputFiles;
-  if (!output) throw new Error('esbuild made no output for src/plv8/dispatcher.ts');
+  if (!output) throw new Error(`esbuild made no output for ${entry}`);
   return output.text;
 }
+
+/** Of maint.dispatch(request jsonb). */
+export const dispatcherBody = (): Promise<string> =>
+  functionBody('src/plv8/dispatcher.ts', 'return maint.dispatch(request);');
+
+/** Of maint.judge_query(query text): a function of its own, as it is called for every statement. */
+export const queryRiskBody = (): Promise<string> =>
+  functionBody('src/plv8/query-risk.ts', 'return maint.judge(query);');
 
 /** Writes a file only as a whole, so that a reader at any moment sees the old or the new one. */
 function writeWhole(path: string, content: string): void {
@@ -38,9 +46,12 @@ function writeWhole(path: string, content: string): void {
 
 async function buildWorker(): Promise<void> {
   await build({
-    entryPoints: [join(repository, 'src/worker/cli.ts')],
+    entryPoints: {
+      'pg-maint': join(repository, 'src/worker/cli.ts'),
+      training: join(repository, 'src/worker/ml/training.ts'),
+    },
     absWorkingDir: repository,
-    outfile: join(outDirectory, 'worker/pg-maint.js'),
+    outdir: join(outDirectory, 'worker'),
     bundle: true,
     platform: 'node',
     target: 'node22',
@@ -56,7 +67,10 @@ export async function buildBundle(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
     version: string;
   };
-  const manifest = makeManifest(version, await dispatcherBody());
+  const manifest = makeManifest(version, {
+    dispatcherBody: await dispatcherBody(),
+    queryRiskBody: await queryRiskBody(),
+  });
   writeWhole(join(outDirectory, 'sql/manifest.json'), `${JSON.stringify(manifest, null, 1)}\n`);
   for (const [name, text] of Object.entries(installScripts(manifest))) {
     writeWhole(join(outDirectory, 'sql', name), text);

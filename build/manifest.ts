@@ -50,10 +50,13 @@ function settingRow(path: string, stepNumber: number | null, setting: Setting): 
   };
 }
 
-export function makeManifest(version: string, dispatcherBody: string): Manifest {
+export function makeManifest(
+  version: string,
+  bodies: Pick<Manifest, 'dispatcherBody' | 'queryRiskBody'>,
+): Manifest {
   const content: Omit<Manifest, 'bundleSha256'> = {
     version,
-    dispatcherBody,
+    ...bodies,
     steps: steps.map((step) => ({
       number: step.number,
       name: step.name,

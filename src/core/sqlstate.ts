@@ -73,6 +73,18 @@ export function maySucceedLater(state: string): boolean {
   return passingClasses.has(state.slice(0, 2));
 }
 
+/** Classes of errors that the statement itself has: feature not supported, data, syntax or access rule. */
+const classesOfStatements: ReadonlySet<string> = new Set(['0A', '22', '42']);
+
+/** Written otherwise, the same statement might do: not so where a right or a table is missing. */
+export function mightBeWrittenOtherwise(state: string): boolean {
+  return (
+    classesOfStatements.has(state.slice(0, 2)) &&
+    state !== sqlstate.insufficientPrivilege &&
+    state !== sqlstate.undefinedTable
+  );
+}
+
 /** Why something could not be examined, for the SQLSTATEs that are no defect of ours; null for all others. */
 export function unexaminedReason(state: string): UnexaminedReason | null {
   switch (state) {

@@ -50,7 +50,7 @@ from pg_catalog.jsonb_to_recordset(${jsonLiteral(manifest.settings)}) as s (path
 `;
 }
 
-/** Creates or replaces the function that holds the bundle. Bodies are checked here: a broken engine shows at once. */
+/** Creates or replaces the functions that hold the bundles. Bodies are checked here: a broken engine shows at once. */
 export function createDispatcher(manifest: Manifest, engine: Exclude<Engine, 'worker'>): string {
   return `
 set local check_function_bodies = on;
@@ -59,6 +59,12 @@ language ${engine} volatile as ${dollarQuoted(`\n${manifest.dispatcherBody}\n`, 
 set local check_function_bodies = off;
 comment on function maint.dispatch(jsonb) is
   ${literal(`Internal: the checks of pg-maint ${manifest.version}, bundled. Called by maint.run.`)};
+set local check_function_bodies = on;
+create or replace function maint.judge_query(query text) returns jsonb
+language ${engine} volatile as ${dollarQuoted(`\n${manifest.queryRiskBody}\n`, 'bundle')};
+set local check_function_bodies = off;
+comment on function maint.judge_query(text) is
+  'Plans and scores a statement with the rights of the caller: called by maint.query_risk.';
 `;
 }
 

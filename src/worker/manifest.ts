@@ -10,6 +10,8 @@ export interface Manifest {
   bundleSha256: string;
   /** Body of maint.dispatch(request jsonb), the same for plv8 and maint_v8. */
   dispatcherBody: string;
+  /** Body of maint.judge_query(query text). */
+  queryRiskBody: string;
   steps: {
     number: number;
     name: string;

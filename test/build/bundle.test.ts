@@ -2,18 +2,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { build } from 'esbuild';
-import { dispatcherBody } from '../../build/bundle.ts';
+import { dispatcherBody, queryRiskBody } from '../../build/bundle.ts';
 import { makeManifest } from '../../build/manifest.ts';
 import { outDirectory, repository } from '../../build/paths.ts';
+import type { Manifest } from '../../src/worker/manifest.ts';
 import { installScripts } from '../../src/worker/install-script.ts';
 
 test('the same sources give the same bytes', async (t) => {
   const bodies = await Promise.all([dispatcherBody(), dispatcherBody()]);
   t.is(bodies[0], bodies[1]);
-  const [first, second] = bodies.map((body) => makeManifest('1.2.3', body));
+  const made = (body: string): Manifest => makeManifest('1.2.3', { dispatcherBody: body, queryRiskBody: '' });
+  const [first, second] = bodies.map(made);
   t.deepEqual(first, second);
   t.deepEqual(installScripts(first!), installScripts(second!));
-  t.not(makeManifest('1.2.3', `${bodies[0]}\n`).bundleSha256, first!.bundleSha256);
+  t.not(made(`${bodies[0]}\n`).bundleSha256, first!.bundleSha256);
 });
 
 test('what was built is what the sources give', async (t) => {
@@ -23,7 +25,14 @@ test('what was built is what the sources give', async (t) => {
   const built = JSON.parse(readFileSync(join(outDirectory, 'sql/manifest.json'), 'utf8')) as unknown;
   t.deepEqual(
     built,
-    JSON.parse(JSON.stringify(makeManifest(version, await dispatcherBody()))),
+    JSON.parse(
+      JSON.stringify(
+        makeManifest(version, {
+          dispatcherBody: await dispatcherBody(),
+          queryRiskBody: await queryRiskBody(),
+        }),
+      ),
+    ),
     'npm run build',
   );
 });

@@ -14,24 +14,16 @@ import { waitForRow } from '../support/maintenance.ts';
 
 const alive = `select from maint.worker where last_seen > now() - interval '90 s'`;
 
-/** A role of its own, so that the databases of other tests on the same server are left alone. */
-async function roleFor(t: ExecutionContext, ...databases: TestDatabase[]): Promise<string> {
+/** A role of its own, so that the databases of other tests on the same server are left alone. Before its databases. */
+async function makeRole(t: ExecutionContext): Promise<string> {
   const role = `fleet_${randomBytes(6).toString('hex')}`;
-  const [first] = databases;
-  await first!.query(`create role ${role} login`);
-  t.teardown(async () => {
+  const asAdministrator = async (statement: string): Promise<void> => {
     const client = new pg.Client({ connectionString: testUrl() });
     await client.connect();
-    for (const { name } of databases) {
-      const exists = await client.query('select from pg_database where datname = $1', [name]);
-      if (exists.rowCount === 1)
-        await client.query(`revoke all on database ${pg.escapeIdentifier(name)} from ${role}`);
-    }
-    await client.query(`drop role ${role}`);
-    await client.end();
-  });
-  for (const database of databases)
-    await database.query(`grant connect on database ${pg.escapeIdentifier(database.name)} to ${role}`);
+    await client.query(statement).finally(() => client.end());
+  };
+  await asAdministrator(`create role ${role} login`);
+  t.teardown(() => asAdministrator(`drop role ${role}`));
   return role;
 }
 
@@ -109,16 +101,17 @@ test('which databases of a server have pg-maint; those that are known are not as
 });
 
 test('all databases: served where pg-maint is; let go in one line when it is removed or the database dropped', async (t) => {
-  const kept = await createDatabase(t, { template: 'installed' });
-  const dropped = await createDatabase(t, { template: 'installed' });
-  const role = await roleFor(t, kept, dropped);
+  const role = await makeRole(t);
+  const kept = await createDatabase(t);
+  const dropped = await createDatabase(t);
   for (const database of [kept, dropped]) {
     // Its owner, so that its worker may act.
     await database.query(`grant create on database ${pg.escapeIdentifier(database.name)} to ${role}`);
-    await uninstall(database.url);
     const owned = new URL(database.url);
     owned.username = role;
     await install(owned.href);
+    // A run that is cut off would be told of, and rightly.
+    await database.query('select maint.unschedule()');
   }
   const server = new URL(kept.url);
   server.username = role;

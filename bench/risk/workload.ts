@@ -1,0 +1,196 @@
+/** Executes the templates for real and takes what pg_stat_statements counted, in two spans of time. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type pg from 'pg';
+import { explainQuery } from '../../src/catalog/query-risk/explain.ts';
+import { runAsync } from '../../src/core/drivers.ts';
+import { connectionHost } from '../../src/worker/host.ts';
+import type { Draw } from './tables.ts';
+import type { Template } from './templates.ts';
+import { templates } from './templates.ts';
+
+/** A statement as pg_stat_statements tells it apart, in one span of time. */
+export interface Observed {
+  span: number;
+  template: string;
+  queryid: string;
+  /** With constants, as a client sent it. */
+  raw: string;
+  features: number[];
+  cost: number;
+  calls: number;
+  mean_ms: number;
+}
+
+export interface Workload {
+  observed: Observed[];
+  statements: number;
+  templates: number;
+  executions: number;
+  /** Statements the server refused, by SQLSTATE; and those whose normalised text could not be planned. */
+  refused: Record<string, number>;
+  notPlanned: Record<string, number>;
+}
+
+/** Numbers from a seed: mulberry32. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b_79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** What a statement is comes from one seed, its constants from another. */
+function drawFrom(shape: number, constants: number): Draw {
+  const forShape = random(shape);
+  const forConstants = random(constants);
+  return {
+    int: (least, most) => least + Math.floor(forConstants() * (most - least + 1)),
+    pick: (values) => {
+      const value = values[Math.floor(forShape() * values.length)];
+      if (value === undefined) throw new Error('nothing to pick from');
+      return value;
+    },
+  };
+}
+
+interface Statement {
+  template: Template;
+  shape: number;
+}
+
+export async function loadSchema(client: pg.Client, scale: number): Promise<void> {
+  const text = readFileSync(join(import.meta.dirname, 'schema.sql'), 'utf8').replaceAll(
+    ':scale',
+    String(scale),
+  );
+  await client.query(text);
+  await client.query('vacuum analyze');
+}
+
+/** What happens to the data between the two spans: a tenth more, and other customers in front. */
+async function goOn(client: pg.Client, scale: number): Promise<void> {
+  await client.query(`
+    insert into orders select n, 1 + ((${40_000 * scale} - 1) * power(random(), 2))::int, 'new',
+        timestamptz '2025-08-01' + n * interval '1 minute', null, 100 + n % 400, 'app', null
+      from generate_series(${150_000 * scale} + 1, ${165_000 * scale}) as n;
+    insert into event select n, 1 + n / 8, null, 'click', timestamptz '2026-04-01' + n * interval '3 seconds',
+        jsonb_build_object('page', '/q/' || n % 90), 1
+      from generate_series(${400_000 * scale} + 1, ${440_000 * scale}) as n;
+    delete from ticket where id % 9 = 0`);
+  await client.query('vacuum analyze');
+}
+
+async function execute(client: pg.Client, text: string, writes: boolean): Promise<string | null> {
+  if (writes) await client.query('begin');
+  try {
+    await client.query(text);
+    return null;
+  } catch (error) {
+    return (error as { code?: string }).code ?? 'unknown';
+  } finally {
+    if (writes) await client.query('rollback');
+  }
+}
+
+interface Counted {
+  queryid: string;
+  query: string;
+  calls: number;
+  mean_ms: number;
+}
+
+/** The one statement that was counted since the last reset. */
+async function counted(client: pg.Client): Promise<Counted[]> {
+  const { rows } = await client.query<Counted>(`
+    select queryid::text, query, calls::int, mean_exec_time as mean_ms from pg_stat_statements
+    where dbid = (select oid from pg_database where datname = current_database()) and toplevel
+      and query !~ 'pg_stat_statements|^(begin|rollback|BEGIN|ROLLBACK)'`);
+  return rows;
+}
+
+export async function features(
+  client: pg.Client,
+  text: string,
+): Promise<{ features: number[]; cost: number } | { problem: string; sqlstate?: string; message?: string }> {
+  await client.query('begin');
+  try {
+    return await runAsync(explainQuery(text), connectionHost(client));
+  } finally {
+    await client.query('rollback');
+  }
+}
+
+/**
+ * Runs every statement `executions` times in each of two spans, with other constants each time and in another order.
+ * A statement's features are of the moment before its span begins, from the text that pg_stat_statements keeps.
+ */
+export async function runWorkload(
+  client: pg.Client,
+  options: { perTemplate: number; executions: number; scale: number; seed: number },
+): Promise<Workload> {
+  const refused: Record<string, number> = {};
+  const notPlanned: Record<string, number> = {};
+  await client.query(`set statement_timeout = '10s'`);
+  const known = new Map<string, { statement: Statement; text: string }>();
+  for (const [number, template] of templates.entries()) {
+    for (let draw = 0; draw < options.perTemplate; draw += 1) {
+      const shape = options.seed + number * 1000 + draw;
+      await client.query('select pg_stat_statements_reset()');
+      const problem = await execute(client, template.make(drawFrom(shape, shape)), template.writes ?? false);
+      if (problem !== null) refused[problem] = (refused[problem] ?? 0) + 1;
+      const [row] = problem === null ? await counted(client) : [];
+      if (row && !known.has(row.queryid))
+        known.set(row.queryid, { statement: { template, shape }, text: row.query });
+    }
+  }
+  const observed: Observed[] = [];
+  let executions = 0;
+  for (const span of [0, 1]) {
+    if (span === 1) await goOn(client, options.scale);
+    const planned = new Map<string, { features: number[]; cost: number }>();
+    for (const [queryid, { text }] of known) {
+      const plan = await features(client, text);
+      if ('features' in plan) planned.set(queryid, plan);
+      else if (span === 0) {
+        const why = `${plan.problem} ${plan.sqlstate ?? ''}`;
+        notPlanned[why] = (notPlanned[why] ?? 0) + 1;
+      }
+    }
+    await client.query('select pg_stat_statements_reset()');
+    const raw = new Map<string, string>();
+    const next = random(options.seed + span);
+    for (let round = 0; round < options.executions; round += 1) {
+      const order = [...known].map((each) => ({ each, at: next() })).sort((a, b) => a.at - b.at);
+      for (const { each } of order) {
+        const [queryid, { statement }] = each;
+        const text = statement.template.make(
+          drawFrom(statement.shape, statement.shape + 7919 * (1 + round + span * options.executions)),
+        );
+        if ((await execute(client, text, statement.template.writes ?? false)) === null)
+          raw.set(queryid, text);
+        executions += 1;
+      }
+    }
+    for (const row of await counted(client)) {
+      const of = known.get(row.queryid);
+      const plan = planned.get(row.queryid);
+      const text = raw.get(row.queryid);
+      if (!of || !plan || text === undefined) continue;
+      observed.push({
+        span,
+        template: of.statement.template.name,
+        queryid: row.queryid,
+        raw: text,
+        ...plan,
+        calls: row.calls,
+        mean_ms: row.mean_ms,
+      });
+    }
+  }
+  const names = new Set(observed.map(({ template }) => template));
+  return { observed, statements: known.size, templates: names.size, executions, refused, notPlanned };
+}

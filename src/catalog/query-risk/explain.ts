@@ -1,0 +1,59 @@
+/** Plans a statement for any values of its constants and makes the features of it: for the worker and in the database. */
+import { query, queryOne } from '../../core/program.ts';
+import type { Program } from '../../core/program.ts';
+import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
+import { planFeatures, relationsIn } from './plan-features.ts';
+import type { ExplainedPlan, RelationFacts } from './plan-features.ts';
+import { asNull, readQuery } from './query-text.ts';
+import type { TextProblem } from './query-text.ts';
+
+export type Explained =
+  | { features: number[]; cost: number }
+  | { problem: TextProblem }
+  | { problem: 'not_planned'; sqlstate: string; message: string };
+
+const factsQuery = `
+  select pg_catalog.jsonb_build_object('schema', n.nspname, 'name', c.relname, 'pages', c.relpages,
+      'rows', greatest(c.reltuples, 0),
+      'toast_pages', coalesce((select t.relpages from pg_catalog.pg_class as t where t.oid = c.reltoastrelid), 0),
+      'indexes', (select pg_catalog.count(*) from pg_catalog.pg_index as i where i.indrelid = c.oid),
+      'row_triggers', (select pg_catalog.count(*) from pg_catalog.pg_trigger as g
+        where g.tgrelid = c.oid and g.tgtype & 1 = 1)) as row
+  from pg_catalog.jsonb_array_elements($1::jsonb) as w (pair)
+  join pg_catalog.pg_namespace as n on n.nspname = w.pair ->> 0
+  join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = w.pair ->> 1
+  order by n.nspname, c.relname`;
+
+interface Answer {
+  plan?: ExplainedPlan;
+  sqlstate?: string;
+  message?: string;
+}
+
+/** `planner` is the function that plans: maint.explain_generic, or its copy that runs with another role's rights. */
+export function* explainQuery(
+  text: string,
+  planner: 'maint.explain_generic' | 'pg_temp.explain_generic' = 'maint.explain_generic',
+): Program<Explained> {
+  const read = readQuery(text);
+  if ('problem' in read) return read;
+  const ask = (statement: string, parameters: number): Program<Answer> =>
+    queryOne<Answer>(`select ${planner}($1, $2::int, $3) as row order by 1`, [
+      statement,
+      parameters,
+      parameters > 0 ? asNull(statement) : '',
+    ]);
+  let answer = yield* ask(read.general, read.generalParameters);
+  // A constant of its type may be what the statement needs, as in generate_series(1, 10).
+  if (
+    !answer.plan &&
+    read.generalParameters > read.parameters &&
+    mightBeWrittenOtherwise(answer.sqlstate ?? '')
+  )
+    answer = yield* ask(read.statement, read.parameters);
+  if (!answer.plan)
+    return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };
+  const names = relationsIn(answer.plan);
+  const facts = names.length === 0 ? [] : yield* query<RelationFacts>(factsQuery, [names]);
+  return { features: planFeatures(answer.plan, facts), cost: answer.plan.Plan['Total Cost'] };
+}
