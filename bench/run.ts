@@ -7,8 +7,9 @@ import { load } from './load.ts';
 import { stepsAgainstQueries } from './steps.ts';
 import type { Bench } from './support/bench.ts';
 import { say } from './support/print.ts';
+import { worker } from './worker.ts';
 
-const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load];
+const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load, worker];
 
 async function main(words: readonly string[]): Promise<number> {
   const short = words.includes('--short');
