@@ -15,15 +15,19 @@ as $function$
       when t.oid is null then 'its table is gone'
       when k.kind in ('drop_index', 'reindex_index') and f.detail ->> 'index_oid' is null
         then 'it is about no single index'
-      when k.kind = 'create_index' and (t.relkind not in ('r', 'm')
+      when k.kind = 'create_index' and t.relkind = 'p' and f.detail -> 'columns' is null
+        then 'its columns are not known'
+      when k.kind = 'create_index' and t.relkind <> 'p' and (t.relkind not in ('r', 'm')
           or f.remedy !~* '^create (unique )?index concurrently on ')
-        then 'an index on a partitioned table takes more than one statement' end)
+        then 'its remedy is not one statement that builds an index' end)
   from finding as f
   cross join lateral (select case
       when f.kind in ('index.unused', 'index.redundant', 'index.invalid', 'index.orphaned') then 'drop_index'
       when f.kind = 'index.bloated' then 'reindex_index'
       when f.kind in ('fk.unindexed', 'matview.no_unique_index', 'matview.index_suggestion') then 'create_index'
-      when f.kind = 'statistics.stale' then 'analyze_table' end as kind) as k
+      when f.kind = 'statistics.stale' then 'analyze_table'
+      when f.kind = 'query.slow_pattern' and starts_with(f.remedy, 'create index ') then 'create_index'
+      when f.kind = 'query.slow_pattern' and starts_with(f.remedy, 'analyze ') then 'analyze_table' end as kind) as k
   left join lateral (
     select c.oid, c.relkind
     from pg_class as c

@@ -3,14 +3,16 @@
 
 create table maint.query_history_state (
   only_row boolean primary key default true check (only_row),
+  database_oid oid not null,
   sampled_at timestamptz not null,
   stats_reset timestamptz,
   dealloc bigint not null,
-  unreadable int not null,
-  rolled_up_to timestamptz
+  unreadable int not null
 );
 comment on table maint.query_history_state is 'How pg_stat_statements stood at the last snapshot: one row.';
 comment on column maint.query_history_state.only_row is 'Always true.';
+comment on column maint.query_history_state.database_oid is
+  'The database it was taken in: in a copy of it the history begins anew.';
 comment on column maint.query_history_state.sampled_at is 'When the last snapshot was taken.';
 comment on column maint.query_history_state.stats_reset is
   'pg_stat_statements_info.stats_reset: another value means that all counters began anew at that moment.';
@@ -18,7 +20,6 @@ comment on column maint.query_history_state.dealloc is
   'pg_stat_statements_info.dealloc: how often the server threw out the statements that were executed least.';
 comment on column maint.query_history_state.unreadable is
   'Entries of other roles that could not be read. What they counted before they can be read is not history.';
-comment on column maint.query_history_state.rolled_up_to is 'Intervals that ended before are rolled up by the hour.';
 
 create table maint.query_text (
   text_id int generated always as identity primary key,
@@ -74,7 +75,7 @@ comment on column maint.query_statement.queryid is 'The server''s hash of the pa
 comment on column maint.query_statement.toplevel is 'False where a function ran it.';
 comment on column maint.query_statement.text_id is 'Its text.';
 comment on column maint.query_statement.first_seen is 'The snapshot that saw it first.';
-comment on column maint.query_statement.last_seen is 'The last snapshot that counted a call, or the one that saw it first.';
+comment on column maint.query_statement.last_seen is 'When a snapshot saw it last to have been called, to the hour; at first when it was first seen.';
 
 create table maint.query_counter (
   statement_id int primary key references maint.query_statement on delete cascade,
@@ -137,7 +138,7 @@ comment on column maint.query_interval.counters_lost is
 comment on column maint.query_interval.evictions is
   'How often the server threw out the least executed statements meanwhile: their calls since the snapshot before are not counted.';
 comment on column maint.query_interval.unreadable is 'Entries of other roles that could not be read at its end.';
-comment on column maint.query_interval.statements is 'Different statements that were called in it.';
+comment on column maint.query_interval.statements is 'Different statements that were called in it, at least; pg-maint''s own are not counted.';
 
 create table maint.query_sample (
   interval_id int not null references maint.query_interval on delete cascade,
@@ -161,10 +162,10 @@ create table maint.query_sample (
 );
 create index query_sample_statement_id_idx on maint.query_sample (statement_id);
 comment on table maint.query_sample is
-  'What each statement did in an interval: the difference of its counters, or all of them where they began at zero in it. The statements with the most time and the most calls have rows of their own; the rest is summed up in one row for each verb, so that sums over all rows are those of the server.';
+  'What each statement did in an interval: the difference of its counters, or all of them where they began at zero in it. The statements with the most time and the most calls have rows of their own, utility statements and our own excepted; the rest is summed up in one row for each verb, so that sums over all rows are those of the server.';
 comment on column maint.query_sample.interval_id is 'The interval.';
 comment on column maint.query_sample.statement_id is 'The statement; null for the sum of those without a row of their own.';
-comment on column maint.query_sample.verb is 'As in query_text when the sample was taken.';
+comment on column maint.query_sample.verb is 'As in query_text when the sample was taken; own for all that is pg-maint''s own or asks the system catalogs.';
 comment on column maint.query_sample.calls is 'Calls in the interval.';
 comment on column maint.query_sample.total_exec_ms is 'Time of execution in milliseconds.';
 comment on column maint.query_sample.total_plan_ms is 'Time of planning in milliseconds; 0 unless pg_stat_statements.track_planning is on.';

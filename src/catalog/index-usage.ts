@@ -17,10 +17,6 @@ export interface StatisticsState {
 }
 
 /**
- * `statistics` changes with every loss: a reset, also of a single table, stamps the database; a crash drops that stamp
- * and resets the counters that all databases share, each of which may also be reset alone, so the oldest of their
- * stamps is taken; a restored or promoted server is on another timeline.
- *
  * A standby replays what it receives; a base backup and an archiver of WAL do not, and say so. What a role may not
  * see of a walsender is null, and taken for a standby. One that is away now may have left a physical slot; a slot
  * that nobody ever used has no restart_lsn.
@@ -38,13 +34,7 @@ const stateQuery = `
             and pg_catalog.split_part(u.setting, '=', 1) = 'track_counts'
             and not pg_catalog.split_part(u.setting, '=', 2)::boolean)
       end,
-      'statistics', pg_catalog.concat_ws(' ',
-        'database', pg_catalog.extract('epoch', sd.stats_reset),
-        'shared', pg_catalog.extract('epoch', least(
-          (select b.stats_reset from pg_catalog.pg_stat_bgwriter as b),
-          (select a.stats_reset from pg_catalog.pg_stat_archiver as a),
-          (select w.stats_reset from pg_catalog.pg_stat_wal as w))),
-        'timeline', (select k.timeline_id from pg_catalog.pg_control_checkpoint() as k)),
+      'statistics', maint.statistics_life(),
       'previous', (select s.statistics from maint.index_usage_sample as s order by s.day desc limit 1),
       'standbys', exists (
           select from pg_catalog.pg_stat_replication as r
@@ -58,7 +48,6 @@ const stateQuery = `
       'may_read_pg_statistic', pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')
     ) as row
   from pg_catalog.pg_database as d
-  join pg_catalog.pg_stat_database as sd on sd.datid = d.oid
   where d.datname = pg_catalog.current_database()
   order by d.oid`;
 

@@ -1,7 +1,7 @@
 /** The materialized views of the database, what each is made from, and how it was last seen. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { ambiguousNames, owningExtension } from './relations.ts';
+import { ambiguousNames, baseTypes, isSortable, owningExtension } from './relations.ts';
 
 /** A table whose rows a materialized view is made from: rows written as counted by the server, its file, if empty. */
 export type BaseTable = [writes: number, filenode: number, empty: boolean];
@@ -52,30 +52,13 @@ export interface MaterializedView extends MatviewState {
   sample: MatviewSample | null;
 }
 
-/** The base types a column of type t may be taken as have a default B-tree operator class. */
-const isSortable = `exists (
-          select from pg_catalog.pg_opclass as oc
-          join pg_catalog.pg_am as am on am.oid = oc.opcmethod and am.amname = 'btree'
-          where oc.opcdefault and (
-            oc.opcintype = b.base
-            or (bt.typtype = 'e' and oc.opcintype = 'pg_catalog.anyenum'::pg_catalog.regtype)
-            or (bt.typtype = 'r' and oc.opcintype = 'pg_catalog.anyrange'::pg_catalog.regtype)
-            or exists (select from pg_catalog.pg_cast as pc
-              where pc.castsource = b.base and pc.casttarget = oc.opcintype and pc.castmethod = 'b'
-                and pc.castcontext = 'i')))`;
-
 /**
  * What a view reads is in pg_depend, under its rewrite rule. Views are followed, materialized views are not: what
  * those read concerns them. Of a partitioned table the partitions count, for only they have rows.
  */
 const matviewsQuery = `
   with recursive
-  base_type (oid, base) as (
-    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
-    union all
-    select t.oid, b.base from base_type as b
-    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
-  ),
+  ${baseTypes},
   matview as materialized (
     select c.oid, c.relname, n.nspname,
       pg_catalog.format('%I.%I', n.nspname, c.relname) as quoted,

@@ -17,3 +17,24 @@ export const ambiguousNames = `
     from pg_catalog.pg_class as c
     where c.relkind in ('r', 'p', 'v', 'm', 'f')
     group by c.relname having pg_catalog.count(*) > 1`;
+
+/** A recursive WITH query: base_type gives each type the base type that it may be taken as. */
+export const baseTypes = `
+  base_type (oid, base) as (
+    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
+    union all
+    select t.oid, b.base from base_type as b
+    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
+  )`;
+
+/** An expression: the base type b.base, whose row in pg_type is bt, has a default B-tree operator class. */
+export const isSortable = `exists (
+          select from pg_catalog.pg_opclass as oc
+          join pg_catalog.pg_am as am on am.oid = oc.opcmethod and am.amname = 'btree'
+          where oc.opcdefault and (
+            oc.opcintype = b.base
+            or (bt.typtype = 'e' and oc.opcintype = 'pg_catalog.anyenum'::pg_catalog.regtype)
+            or (bt.typtype = 'r' and oc.opcintype = 'pg_catalog.anyrange'::pg_catalog.regtype)
+            or exists (select from pg_catalog.pg_cast as pc
+              where pc.castsource = b.base and pc.casttarget = oc.opcintype and pc.castmethod = 'b'
+                and pc.castcontext = 'i')))`;

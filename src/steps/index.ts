@@ -7,8 +7,10 @@ import staleAdvisoryLocks from './04-stale-advisory-locks.ts';
 import staleOperations from './05-stale-operations.ts';
 import unusedIndexes from './06-unused-indexes.ts';
 import indexHealth from './07-index-health.ts';
+import patternLearning from './08-pattern-learning.ts';
 import refreshStatistics from './09-refresh-statistics.ts';
 import redundantIndexes from './10-redundant-indexes.ts';
+import workloadAnalysis from './11-workload-analysis.ts';
 import foreignKeys from './12-foreign-keys.ts';
 import hangingBuilds from './13-hanging-builds.ts';
 import materializedViews from './14-materialized-views.ts';
@@ -26,8 +28,10 @@ export const steps: readonly Step[] = [
   staleOperations,
   unusedIndexes,
   indexHealth,
+  patternLearning,
   refreshStatistics,
   redundantIndexes,
+  workloadAnalysis,
   foreignKeys,
   hangingBuilds,
   materializedViews,

@@ -5,6 +5,7 @@ import { repository } from '../../build/paths.ts';
 import { run } from '../../build/run.ts';
 import type { PackageSource } from '../../build/set-up/apt.ts';
 import { needsOf } from '../../build/set-up/needs.ts';
+import { offered, optionalPackages } from '../../build/set-up/optional.ts';
 import { packagesFor } from '../../build/set-up/server.ts';
 import { libraryPackage, missingLibraries } from '../../build/set-up/v8.ts';
 import { pathWith, runScript } from '../support/command.ts';
@@ -101,6 +102,12 @@ test('the version of PostgreSQL is the one of the release', async (t) => {
   ]);
 });
 
+test('an optional package is taken where the release has it, and missed by nobody where it has not', async (t) => {
+  const packages = optionalPackages(16);
+  t.deepEqual(await offered(packages, release({ 'postgresql-16-hypopg': [] })), packages);
+  t.deepEqual(await offered(packages, release({})), []);
+});
+
 test('a server that lacks only its headers gets those of its version', async (t) => {
   const packages = { postgresql: ['postgresql-18'], 'postgresql-17': [], 'postgresql-server-dev-17': [] };
   const lack = { postgres: true, headersOf: 17, commands: [] };
@@ -133,10 +140,10 @@ test('the V8 is the one of the release, without the JavaScript parts of its pack
 
 test('with DATABASE_URL, npm start needs no server here', (t) => {
   const named = { DATABASE_URL: 'postgresql://elsewhere/db' };
-  t.deepEqual(needsOf('build/start.ts', named), { server: false, bundle: true });
-  t.deepEqual(needsOf('build/start.ts', {}), { server: true, bundle: true });
-  t.deepEqual(needsOf('build/test.ts', named), { server: true, bundle: true });
-  t.deepEqual(needsOf('build/check.ts', {}), { server: false, bundle: false });
+  t.deepEqual(needsOf('build/start.ts', named), { server: false, bundle: true, browser: false });
+  t.deepEqual(needsOf('build/start.ts', {}), { server: true, bundle: true, browser: false });
+  t.deepEqual(needsOf('build/test.ts', named), { server: true, bundle: true, browser: true });
+  t.deepEqual(needsOf('build/check.ts', {}), { server: false, bundle: false, browser: false });
 });
 
 test('every npm script goes through set-up', async (t) => {

@@ -3,6 +3,8 @@ import type { Chore } from './chore.ts';
 import forgetOld from './forget-old.ts';
 import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
+import parseStatements from './parse-statements.ts';
+import queryHistory from './query-history.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
 import schedule from './schedule.ts';
@@ -12,6 +14,8 @@ export const chores: readonly Chore[] = [
   reconcile,
   schedule,
   forgetOld,
+  queryHistory,
+  parseStatements,
   freeDisk,
   postAlerts,
 ];

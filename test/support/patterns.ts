@@ -1,0 +1,45 @@
+/** What tests of step 8 share. */
+import type { JsonObject } from '../../src/steps/step.ts';
+import type { TestDatabase } from './database.ts';
+import { run } from './maintenance.ts';
+
+export interface Learning {
+  slow_patterns: number | null;
+  fast_patterns: number | null;
+  status: string;
+  detail?: string;
+  remedy?: string;
+  not_parsed_yet?: number;
+  counters_lost?: boolean;
+  unexamined?: { reason: string; detail: string; remedy: string };
+}
+
+export interface Pattern {
+  kind: string;
+  text: string;
+  calls: number;
+  total_exec_ms: number;
+  mean_exec_ms: number;
+  tables: string[];
+  parsed: boolean;
+  reasons: JsonObject[];
+  suggestions: JsonObject[];
+}
+
+export async function learn(database: TestDatabase): Promise<Learning> {
+  const { cleanup, steps } = await run(database, { only: ['pattern_learning'] });
+  const step = steps['pattern_learning'];
+  if (step?.status !== 'success') throw new Error(JSON.stringify(step));
+  return cleanup['pattern_learning'] as unknown as Learning;
+}
+
+export async function patterns(database: TestDatabase): Promise<Pattern[]> {
+  return await database.query<Pattern>(
+    `select kind, text, calls::int, total_exec_ms, mean_exec_ms, tables, parsed, reasons, suggestions
+     from maint.query_patterns`,
+  );
+}
+
+export async function configure(database: TestDatabase, key: string, value: number): Promise<void> {
+  await database.query('select maint.configure($1, $2)', [`features.pattern_learning.${key}`, String(value)]);
+}
