@@ -142,7 +142,7 @@ test('an index that will pass its threshold is found; a flat one is not, and wha
 
 test('its own threshold holds for an index, and the window says when', async (t) => {
   const database = await growing(t);
-  await database.query(`select maint.configure('features.index_health.bloat_threshold', '90', 'index:public.grows 0'),
+  await database.query(`select maint.configure('features.index_health.bloat_threshold', '90', 'index:public."grows 0"'),
     maint.configure('operational.safeguards.maintenance_windows', '["22:00-23:00"]')`);
   await forecast(database);
   const rows = await database.query<{ index_name: string; threshold: number; at: string | null }>(
@@ -196,7 +196,12 @@ test('a worker makes the forecast that the step queued', async (t) => {
   const database = await growing(t);
   await step(database);
   startWorker(t, database);
-  await waitForRow(database, `select from maint.training where kind = 'forecast' and status = 'done'`);
+  await waitForRow(
+    database,
+    `select from maint.training where kind = 'forecast' and status = 'done'`,
+    [],
+    120,
+  );
   t.true(((await step(database))['predicted_reindex_needs'] as number) > 0);
 });
 
