@@ -1,5 +1,5 @@
 /** Bloat of indexes over days, as churn of different kinds makes it. */
-import { Random } from '../../test/property/random.ts';
+import type { Random } from '../../test/property/random.ts';
 import type { HistoryPoint } from '../../src/worker/forecast/series.ts';
 
 export const kinds = ['steady', 'weekly', 'bursts', 'rebuilt', 'flat'] as const;

@@ -176,7 +176,7 @@ test('hostile names', async (t) => {
     hostileNames[1]!,
     60,
     (ago) => 19.5 - ago * 0.3 + noise(5, ago),
-    hostileNames[0]!,
+    hostileNames[0],
   );
   await forecast(database);
   await step(database);

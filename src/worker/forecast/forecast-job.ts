@@ -115,7 +115,9 @@ export async function performForecast(client: pg.Client, signal: AbortSignal): P
     { timeoutSeconds: around.timeout, signal },
   );
   const texts = around.settings.database['operational.safeguards.maintenance_windows'];
-  const windows = (Array.isArray(texts) ? texts : []).flatMap((text) => parseWindow(String(text)) ?? []);
+  const windows = (Array.isArray(texts) ? texts : []).flatMap((text) =>
+    typeof text === 'string' ? (parseWindow(text) ?? []) : [],
+  );
   const byId = new Map(history.map((index) => [index.usage_id, index]));
   const rows = outcome.forecasts.flatMap((forecast) => {
     const index = byId.get(forecast.index_id);
