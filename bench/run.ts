@@ -3,12 +3,13 @@ import { cpus } from 'node:os';
 import { startCluster } from '../build/cluster.ts';
 import { call } from './call.ts';
 import { catalog } from './catalog.ts';
+import { history } from './history.ts';
 import { load } from './load.ts';
 import { stepsAgainstQueries } from './steps.ts';
 import type { Bench } from './support/bench.ts';
 import { say } from './support/print.ts';
 
-const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load];
+const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, history, load];
 
 async function main(words: readonly string[]): Promise<number> {
   const short = words.includes('--short');
