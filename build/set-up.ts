@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildBridge } from './bridge.ts';
 import { outDirectory, setUpLog, v8Root } from './paths.ts';
+import { ensureBrowser } from './set-up/browser.ts';
 import { needsOf } from './set-up/needs.ts';
 import { ensureOptional } from './set-up/optional.ts';
 import { CannotServe, say } from './set-up/problem.ts';
@@ -22,6 +23,7 @@ async function setUp(command: string): Promise<void> {
     if (!existsSync(join(outDirectory, 'bridge', 'maint_v8.so'))) say('compiling the bridge …');
     await buildBridge({ pgConfig: postgres.pgConfig, v8Root });
   }
+  if (needs.browser) await ensureBrowser();
   if (needs.bundle) {
     const { buildBundle } = await import('./bundle.ts');
     await buildBundle();

@@ -1,6 +1,7 @@
 -- The sample database of `npm start`: a small shop with troubles of the kind that real ones have.
 
 create extension amcheck;
+create extension pageinspect;
 create extension pg_stat_statements;
 
 create schema shop;
@@ -59,5 +60,12 @@ create index visit_page on only shop.visit (page);
 
 create materialized view shop.sales as
 select i.product_id, sum(i.quantity) as sold from shop.order_item as i group by i.product_id;
+
+-- A log that was tidied up once: the index on it kept the room of what is gone.
+create table shop.event (event_id bigserial primary key, happened_at timestamptz not null);
+create index event_happened_at on shop.event (happened_at);
+insert into shop.event (happened_at)
+select now() - n * interval '1 minute' from generate_series(1, 120000) as n;
+delete from shop.event where event_id % 10 <> 0;
 
 analyze;

@@ -13,6 +13,7 @@ declare
   finding maint.finding;
   refusal text;
   table_oid bigint;
+  table_kind "char";
   target jsonb;
   action_kind text;
   new_index text;
@@ -24,7 +25,7 @@ begin
       using errcode = 'invalid_parameter_value',
       hint = 'The numbers are in maint.findings.finding_id.';
   end if;
-  select c.oid::int8 into table_oid
+  select c.oid::int8, c.relkind into table_oid, table_kind
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where n.nspname = finding.schema_name and c.relname = finding.table_name;
@@ -54,12 +55,18 @@ begin
     end if;
     new_index := maint.new_index_name(finding.schema_name, finding.table_name,
       array(select pg_catalog.jsonb_array_elements_text(coalesce(finding.detail -> 'columns', '[]'))));
-    target := target || pg_catalog.jsonb_build_object('index', new_index, 'statement',
+    target := target || pg_catalog.jsonb_build_object('index', new_index, 'statement', case table_kind
+      -- The worker builds the partitions' indexes one by one and attaches them.
+      when 'p' then pg_catalog.format('create index concurrently %I on %I.%I (%s)', new_index, finding.schema_name,
+        finding.table_name, (
+          select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ' order by c.position)
+          from pg_catalog.jsonb_array_elements_text(finding.detail -> 'columns') with ordinality as c (name, position)))
+      else
       -- A replacement in which a backslash of the name would mean something is none: the parts are put together.
       pg_catalog.rtrim(pg_catalog.substring(finding.remedy, '(?i)^create (?:unique )?index concurrently ')
         || pg_catalog.quote_ident(new_index) || ' '
         || pg_catalog.substr(finding.remedy, pg_catalog.length(
-          pg_catalog.substring(finding.remedy, '(?i)^create (?:unique )?index concurrently ')) + 1), ';'));
+          pg_catalog.substring(finding.remedy, '(?i)^create (?:unique )?index concurrently ')) + 1), ';') end);
   end if;
   return maint.queue_action(action_kind, target, finding.step_number, finding.run_id, apply.finding_id,
     'applied by ' || session_user, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(

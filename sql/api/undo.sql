@@ -53,7 +53,8 @@ begin
     done.target || pg_catalog.jsonb_build_object('oid', table_oid, 'statement', done.inverse -> 'statements' -> 0),
     done.step_number, done.run_id, null, pg_catalog.format('undoes action %s, asked by %s', action_id, session_user),
     evidence || pg_catalog.jsonb_build_object('settings', coalesce(done.inverse -> 'settings', '{}'),
-      'afterwards', (done.inverse -> 'statements') - 0));
+      'afterwards', (done.inverse -> 'statements') - 0)
+      || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('tree', done.inverse -> 'tree')));
 end
 $function$;
 comment on function maint.undo(bigint) is

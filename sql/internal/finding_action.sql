@@ -15,9 +15,11 @@ as $function$
       when t.oid is null then 'its table is gone'
       when k.kind in ('drop_index', 'reindex_index') and f.detail ->> 'index_oid' is null
         then 'it is about no single index'
-      when k.kind = 'create_index' and (t.relkind not in ('r', 'm')
+      when k.kind = 'create_index' and t.relkind = 'p' and f.detail -> 'columns' is null
+        then 'its columns are not known'
+      when k.kind = 'create_index' and t.relkind <> 'p' and (t.relkind not in ('r', 'm')
           or f.remedy !~* '^create (unique )?index concurrently on ')
-        then 'an index on a partitioned table takes more than one statement' end)
+        then 'its remedy is not one statement that builds an index' end)
   from finding as f
   cross join lateral (select case
       when f.kind in ('index.unused', 'index.redundant', 'index.invalid', 'index.orphaned') then 'drop_index'

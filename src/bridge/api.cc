@@ -62,8 +62,10 @@ void elog_message(const Arguments &arguments) {
   for (int at = 1; at < arguments.Length(); at++) {
     v8::Local<v8::String> part;
     if (!arguments[at]->ToString(context).ToLocal(&part)) return;
+    // Of a string that would be too long V8 makes none.
     if (at > 1) message = v8::String::Concat(isolate, message, literal(" "));
-    message = v8::String::Concat(isolate, message, part);
+    if (!message.IsEmpty()) message = v8::String::Concat(isolate, message, part);
+    if (message.IsEmpty()) return throw_error_with_code("54000", "the message is too long");
   }
   if (level == ERROR) return throw_plain_error(message);
   Scratch scratch;

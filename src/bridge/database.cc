@@ -92,13 +92,8 @@ v8::MaybeLocal<v8::Value> rows_to_js(SPITupleTable *table, uint64 count) {
   v8::Local<v8::Array> rows = v8::Array::New(isolate, static_cast<int>(count));
   for (uint64 at = 0; at < count; at++) {
     v8::HandleScope row_scope(isolate);
-    ErrorData *error = InterruptPending ? guarded([] { CHECK_FOR_INTERRUPTS(); }) : nullptr;
-    if (error != nullptr) {
-      throw_server_error(error);
-      return {};
-    }
     v8::Local<v8::Object> row;
-    if (!memory_fits_so_far() || !converter.convert(table->vals[at]).ToLocal(&row)) return {};
+    if (interrupted() || !memory_fits_so_far() || !converter.convert(table->vals[at]).ToLocal(&row)) return {};
     if (!rows->CreateDataProperty(context, static_cast<uint32>(at), row).FromMaybe(false)) return {};
   }
   return scope.Escape(rows);

@@ -176,6 +176,13 @@ void throw_server_error(ErrorData *server_error) {
   isolate->ThrowException(error);
 }
 
+bool interrupted() {
+  if (!InterruptPending) return false;
+  ErrorData *error = guarded([] { CHECK_FOR_INTERRUPTS(); });
+  if (error != nullptr) throw_server_error(error);
+  return error != nullptr;
+}
+
 Failure *failure_of(v8::TryCatch &outer, int default_sqlerrcode) {
   v8::Local<v8::Value> exception = outer.Exception();
   v8::Local<v8::Message> message = outer.Message();

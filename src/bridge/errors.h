@@ -31,6 +31,9 @@ void throw_error_with_code(const char *sqlstate, const char *message);
 // can't be caught in JavaScript, as in PL/pgSQL: they stop it.
 void throw_server_error(ErrorData *error);
 
+// For loops of C++ that may take long: true, and thrown in JavaScript, if the server wants this session to stop.
+bool interrupted();
+
 // What the handler raises for an exception that left JavaScript. Runs JavaScript (toString, getters).
 Failure *failure_of(v8::TryCatch &try_catch, int default_sqlerrcode = ERRCODE_INTERNAL_ERROR);
 Failure *failure_of_message(int sqlerrcode, const char *message);

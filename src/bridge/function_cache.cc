@@ -143,19 +143,25 @@ v8::MaybeLocal<v8::Function> compile(const Source &source) {
   return {};
 }
 
-void drop_what_is_gone() {
-  if (!any_stale) return;
+// False, and thrown in JavaScript, if the catalog can't be read.
+bool drop_what_is_gone() {
+  if (!any_stale) return true;
   any_stale = false;
   for (auto at = cache().begin(); at != cache().end();) {
     bool exists = true;
     Oid function = at->first.function;
     if (at->second->stale) {
       ErrorData *error = guarded([&] { exists = SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)); });
-      if (error != nullptr) FreeErrorData(error);
+      if (error != nullptr) {
+        any_stale = true;
+        throw_server_error(error);
+        return false;
+      }
       at->second->stale = false;
     }
     at = exists ? std::next(at) : cache().erase(at);
   }
+  return true;
 }
 
 void listen_for_changes() {
@@ -199,7 +205,7 @@ std::shared_ptr<CompiledFunction> find_function(Oid function, RoleContext &role)
   entry->result = source.result;
   entry->arguments.assign(source.arguments, source.arguments + source.argument_count);
   entry->function.Reset(engine().isolate, compiled);
-  drop_what_is_gone();
+  if (!drop_what_is_gone()) return nullptr;
   cache()[key] = entry;
   return entry;
 }

@@ -2,6 +2,26 @@
 
 namespace maint_v8 {
 
+namespace {
+
+// Out of memory a second time, there is no way to tell JavaScript; and the server's own way, to jump on from here, would
+// leave frames of V8 half done. Only this session ends.
+ErrorData *copy_error() {
+  ErrorData *volatile error = nullptr;
+  PG_TRY();
+  {
+    error = CopyErrorData();
+  }
+  PG_CATCH();
+  {
+    ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("maint_v8: out of memory while an error was handled")));
+  }
+  PG_END_TRY();
+  return error;
+}
+
+}  // namespace
+
 // Kept out of line: setjmp must not see the caller's variables in registers.
 __attribute__((noinline)) ErrorData *run_guarded(void (*work)(void *), void *argument) noexcept {
   MemoryContext context = CurrentMemoryContext;
@@ -13,7 +33,7 @@ __attribute__((noinline)) ErrorData *run_guarded(void (*work)(void *), void *arg
   PG_CATCH();
   {
     MemoryContextSwitchTo(TopTransactionContext);
-    error = CopyErrorData();
+    error = copy_error();
     FlushErrorState();
     MemoryContextSwitchTo(context);
   }

@@ -2,15 +2,12 @@
 #include "launcher.h"
 
 extern "C" {
+#include "fmgr.h"
 #include "pgstat.h"
-#include "port.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
-#include "storage/procsignal.h"
-#include "utils/memutils.h"
 #include "utils/pidfile.h"
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
@@ -279,8 +276,8 @@ bool check_command(char **value, void **, GucSource) {
 }
 
 bool check_databases(char **value, void **, GucSource) {
-  if (database_urls(*value) != nullptr) return true;
-  GUC_check_errdetail("Expected names of databases or URLs, with commas between them.");
+  if (database_options(*value) != nullptr) return true;
+  GUC_check_errdetail("Expected names of databases or URLs, with commas between them, or * alone for all.");
   return false;
 }
 
@@ -293,8 +290,9 @@ void define_settings() {
                              const_cast<char **>(&settings.command), "pg-maint worker", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
                              check_command, nullptr, nullptr);
   DefineCustomStringVariable("maint_launcher.databases", "The databases that the command works for.",
-                             "Names of databases of this server, or URLs; each is given to the command as --database.",
-                             const_cast<char **>(&settings.databases), "", PGC_SIGHUP,
+                             "Names of databases of this server, or URLs; each is given to the command as --database. * is all "
+                             "that have pg-maint, and given as --all-databases.",
+                             const_cast<char **>(&settings.databases), kAllDatabases, PGC_SIGHUP,
                              GUC_SUPERUSER_ONLY | GUC_LIST_INPUT, check_databases, nullptr, nullptr);
   DefineCustomStringVariable("maint_launcher.role", "The role that the command connects as.",
                              "Where it is empty, the one named like the account that the server runs under.",

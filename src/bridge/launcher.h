@@ -39,9 +39,11 @@ struct Command {
 // a quote is not closed or there is no word.
 char **split_command(const char *line, const char **problem);
 
-// The URLs of maint_launcher.databases, where a bare name becomes the URL of that database of this server; null if the
-// list is not well formed.
-char **database_urls(const char *list);
+// What maint_launcher.databases adds to the words of the command: --database with a URL for each, where a bare name becomes
+// the URL of that database of this server; --all-databases for kAllDatabases, which stands alone. Null if the list is not
+// well formed.
+constexpr const char *kAllDatabases = "*";
+char **database_options(const char *list);
 
 // The command of the settings. Null, and *problem set, if this server has no address to connect to.
 Command *make_command(const Settings &from, const char **problem);

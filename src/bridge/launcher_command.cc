@@ -141,26 +141,32 @@ char **split_command(const char *line, const char **problem) {
   return nullptr;
 }
 
-char **database_urls(const char *list) {
+char **database_options(const char *list) {
   List *elements;
   if (!split_list(list, &elements)) return nullptr;
-  char **urls = static_cast<char **>(palloc((list_length(elements) + 1) * sizeof(char *)));
-  char **next = urls;
+  char **options = static_cast<char **>(palloc((2 * list_length(elements) + 1) * sizeof(char *)));
+  char **next = options;
   ListCell *cell;
   foreach (cell, elements) {
     const char *element = static_cast<const char *>(lfirst(cell));
+    if (strcmp(element, kAllDatabases) == 0) {
+      if (list_length(elements) > 1) return nullptr;
+      *next++ = pstrdup("--all-databases");
+      break;
+    }
+    *next++ = pstrdup("--database");
     *next++ = strstr(element, "://") != nullptr ? pstrdup(element)
                                                 : psprintf("postgresql:///%s", percent_encoded(element));
   }
   *next = nullptr;
-  return urls;
+  return options;
 }
 
 Command *make_command(const Settings &from, const char **problem) {
   char **words = split_command(from.command, problem);
   if (words == nullptr) return nullptr;
-  char **urls = database_urls(from.databases);
-  if (urls == nullptr) {
+  char **options = database_options(from.databases);
+  if (options == nullptr) {
     *problem = "The list of databases is not well formed.";
     return nullptr;
   }
@@ -170,16 +176,12 @@ Command *make_command(const Settings &from, const char **problem) {
     return nullptr;
   }
   int count = 0;
-  int databases = 0;
+  int added = 0;
   while (words[count] != nullptr) count++;
-  while (urls[databases] != nullptr) databases++;
+  while (options[added] != nullptr) added++;
   Command *command = static_cast<Command *>(palloc(sizeof(Command)));
-  command->words = static_cast<char **>(repalloc(words, (count + 2 * databases + 1) * sizeof(char *)));
-  for (int at = 0; at < databases; at++) {
-    command->words[count++] = pstrdup("--database");
-    command->words[count++] = urls[at];
-  }
-  command->words[count] = nullptr;
+  command->words = static_cast<char **>(repalloc(words, (count + added + 1) * sizeof(char *)));
+  memcpy(command->words + count, options, (added + 1) * sizeof(char *));
   command->environment = make_environment(host, from.role[0] != '\0' ? from.role : own_account());
   return command;
 }

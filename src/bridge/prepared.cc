@@ -11,6 +11,9 @@ namespace maint_v8 {
 
 namespace {
 
+// As many as a client may give a statement. A list of types may say that it has 4 billion.
+constexpr uint32 kMostParameters = 65535;
+
 struct Plan {
   SPIPlanPtr plan = nullptr;
   std::vector<Oid> types;
@@ -97,6 +100,10 @@ v8::MaybeLocal<v8::Value> wrap(Plan *plan) {
 
 bool read_type_names(const Arguments &arguments, std::vector<char *> &names) {
   v8::Local<v8::Array> values = parameters_of(arguments, 1);
+  if (values->Length() > kMostParameters) {
+    throw_error_with_code("54023", "a statement can't have more than 65535 parameters");
+    return false;
+  }
   for (uint32 at = 0; at < values->Length(); at++) {
     v8::Local<v8::Value> value;
     if (!values->Get(engine().isolate->GetCurrentContext(), at).ToLocal(&value)) return false;
@@ -166,23 +173,22 @@ void plan_execute(const Arguments &arguments) {
     SPIPlanPtr plan;
     ParamListInfo parameters;
   } work = {plan->plan, nullptr};
+  Subtransaction transaction;
+  ErrorData *error = transaction.begin();
+  if (error != nullptr) return throw_server_error(error);
   plan->in_use++;
+  // Inside: a type's input may run any function, and what that leaves behind when it fails must be undone.
   work.parameters = convert_parameters(values, plan->codecs.data(), plan->types.data(), expected);
+  v8::MaybeLocal<v8::Value> result;
   if (work.parameters != nullptr) {
-    Subtransaction transaction;
-    ErrorData *error = transaction.begin();
-    if (error != nullptr) {
-      throw_server_error(error);
-    } else {
-      v8::MaybeLocal<v8::Value> result = run_statement(
-          [](void *argument) {
-            auto *statement = static_cast<Work *>(argument);
-            return SPI_execute_plan_with_paramlist(statement->plan, statement->parameters, false, 0);
-          },
-          &work);
-      finish(transaction, arguments, result);
-    }
+    result = run_statement(
+        [](void *argument) {
+          auto *statement = static_cast<Work *>(argument);
+          return SPI_execute_plan_with_paramlist(statement->plan, statement->parameters, false, 0);
+        },
+        &work);
   }
+  finish(transaction, arguments, result);
   plan->in_use--;
   if (plan->dropped) free_server_plan(plan);
 }

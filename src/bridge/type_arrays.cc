@@ -25,7 +25,7 @@ v8::MaybeLocal<v8::Value> array_to_js(const TypeCodec &codec, Datum datum) {
   for (int at = 0; at < count && complete; at++) {
     v8::HandleScope element_scope(isolate);
     v8::Local<v8::Value> element = v8::Null(isolate);
-    complete = memory_fits_so_far() && (nulls[at] || scalar_to_js(codec, values[at]).ToLocal(&element)) &&
+    complete = !interrupted() && memory_fits_so_far() && (nulls[at] || scalar_to_js(codec, values[at]).ToLocal(&element)) &&
                array->CreateDataProperty(context, at, element).FromMaybe(false);
   }
   pfree(values);
@@ -52,7 +52,7 @@ bool array_to_datum(const TypeCodec &codec, v8::Local<v8::Value> value, Datum *d
   for (uint32 at = 0; at < count && error == nullptr; at++) {
     v8::HandleScope element_scope(isolate);
     v8::Local<v8::Value> element;
-    if (stopping() || !array->Get(context, at).ToLocal(&element)) return false;
+    if (interrupted() || stopping() || !array->Get(context, at).ToLocal(&element)) return false;
     nulls[at] = element->IsNullOrUndefined();
     values[at] = 0;
     if (!nulls[at] && !scalar_to_datum(codec, element, &values[at])) return false;

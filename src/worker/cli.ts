@@ -10,6 +10,7 @@ import { addConfigCommands } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFindingsCommands } from './commands/findings.ts';
 import { addInstallationCommands } from './commands/installation.ts';
+import { addReportCommand } from './commands/report.ts';
 import { addRunCommand } from './commands/run.ts';
 import { ConfigurationError } from './configuration-file.ts';
 import { CouldNotRun } from './errors.ts';
@@ -45,6 +46,7 @@ function makeProgram(output: Output, finish: (code: number) => void): Command {
   addDoctorCommand(program, host);
   addRunCommand(program, host);
   addFindingsCommands(program, host);
+  addReportCommand(program, host);
   addConfigCommands(program, host);
   addWorkerCommand(program, (text) => {
     output.writeError(text);

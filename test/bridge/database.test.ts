@@ -209,3 +209,34 @@ test('JavaScript calls SQL that calls JavaScript, and errors go all the way', as
     /inner_one\(\) LINE 2.*SQL statement "select inner_one\(\$1\) as v".*outer_one\(\) LINE 3/s,
   );
 });
+
+test('a parameter whose type refuses it leaves nothing behind, however its input works', async (t) => {
+  const session = await openSession(t);
+  const notices: string[] = [];
+  session.client.on('notice', ({ message }) => notices.push(message ?? ''));
+  // Its input runs a function that is in the middle of a query when it fails.
+  await session.client.query(
+    `create function refuse(v text) returns boolean language plpgsql as $$
+       declare r record;
+       begin
+         for r in select * from pg_class loop raise exception 'no %', v; end loop;
+         return true;
+       end $$;
+     create domain picky as text check (refuse(value))`,
+  );
+  for (const run of [
+    `const plan = plv8.prepare('select $1 as v', ['picky']); const once = () => plan.execute(['x'])`,
+    `const once = () => plv8.execute('select $1::picky as v', ['x'])`,
+  ]) {
+    t.deepEqual(
+      await session.call(
+        `${run}; const seen = [];
+         for (let i = 0; i < 3; i++) try { once() } catch (e) { seen.push(e.message) }
+         seen.push(plv8.execute('select 1 as one')[0].one); return seen`,
+        'jsonb',
+      ),
+      ['no x', 'no x', 'no x', 1],
+    );
+  }
+  t.deepEqual(notices, [], 'the server found nothing that was left open');
+});

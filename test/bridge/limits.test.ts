@@ -22,6 +22,7 @@ const endless: [name: string, body: string][] = [
     `for (;;) try { plv8.subtransaction(() => plv8.execute('select pg_sleep(1000)')) } catch (e) {}`,
   ],
   ['plans', `const p = plv8.prepare('select pg_sleep(1000)'); for (;;) try { p.execute() } catch (e) {}`],
+  ['a long list as a parameter', `plv8.execute('select $1::int[]', [new Array(1e8)])`],
   ['a nested call', `for (;;) try { plv8.execute('select forever()') } catch (e) {}`],
 ];
 
@@ -236,4 +237,36 @@ test('only a superuser may raise the limit', async (t) => {
   await session.client.query(`create role ${role}; set role ${role}`);
   t.is((await session.refusal(`set maint_v8.memory_limit = '1GB'`)).code, '42501');
   await session.client.query(`reset role; drop role ${role}`);
+});
+
+test('what is too much is an error: text of a message, types of a plan', async (t) => {
+  const session = await openSession(t);
+  // Texts that V8 puts together without copying them, and so within the limit of memory.
+  t.like(await session.failing(`const s = 'x'.repeat(3e8); plv8.elog(NOTICE, s, s, s)`), {
+    code: '54000',
+    message: 'the message is too long',
+  });
+  t.like(
+    await session.failing(`const types = []; types[4294967294] = 'int'; plv8.prepare('select 1', types)`),
+    {
+      code: '54023',
+      message: "a statement can't have more than 65535 parameters",
+    },
+  );
+  t.is(await session.call('return 1 + 1', 'int'), 2);
+});
+
+test('long arrays can be interrupted on their way into JavaScript and out of it', async (t) => {
+  const session = await openSession(t);
+  const calls = [
+    await session.make('return a.length', 'int', ['int[]', 'array_fill(1, array[20000000])']),
+    await session.make('return new Array(1e8)', 'int[]'),
+  ];
+  for (const call of calls) {
+    await session.client.query('set statement_timeout = 1000');
+    const started = performance.now();
+    t.is((await session.refusal(call)).code, '57014', call);
+    await session.client.query('reset statement_timeout');
+    t.true(performance.now() - started < 4000, `${call} took ${performance.now() - started} ms`);
+  }
 });

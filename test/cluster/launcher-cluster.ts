@@ -27,16 +27,24 @@ export interface LauncherCluster {
   log(): string;
 }
 
+/** `preload` are further libraries, by their paths. */
 export async function launcherCluster(
   t: ExecutionContext,
   more: Record<string, string>,
+  preload: { language: boolean; more?: readonly string[] } = { language: true },
 ): Promise<LauncherCluster> {
   const directory = newEphemeralDirectory(serverAccount());
   const layout = layoutOf(directory);
+  const libraries = [
+    ...(preload.language ? [join(layout.library, 'maint_v8.so')] : []),
+    ...(preload.more ?? []),
+  ];
   const settings = {
-    shared_preload_libraries: join(layout.library, 'maint_v8.so'),
+    shared_preload_libraries: libraries.join(', '),
     // The server's account need not have the name of its superuser.
     'maint_launcher.role': 'postgres',
+    // Nothing is added to the command's words.
+    'maint_launcher.databases': '',
     ...more,
   };
   const clients: pg.Client[] = [];

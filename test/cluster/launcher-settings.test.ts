@@ -126,8 +126,21 @@ test.serial('settings that can’t be meant are refused, and the command goes on
     ['command', "pg-maint 'worker", 'A quote is not closed.'],
     ['command', '  ', 'It names no program.'],
     ['command', '""', 'It names no program.'],
-    ['databases', 'shop,,crm', 'Expected names of databases or URLs, with commas between them.'],
-    ['databases', 'shop crm', 'Expected names of databases or URLs, with commas between them.'],
+    [
+      'databases',
+      'shop,,crm',
+      'Expected names of databases or URLs, with commas between them, or * alone for all.',
+    ],
+    [
+      'databases',
+      '*, shop',
+      'Expected names of databases or URLs, with commas between them, or * alone for all.',
+    ],
+    [
+      'databases',
+      'shop crm',
+      'Expected names of databases or URLs, with commas between them, or * alone for all.',
+    ],
   ] as const) {
     const refusal = await refusalOf(
       client.query(`alter system set maint_launcher.${name} = ${client.escapeLiteral(value)}`),

@@ -60,10 +60,11 @@ async function shopOf(t: ExecutionContext, cluster: LauncherCluster): Promise<Te
 test.serial(
   'what is queued is done, and after kill -9 of the worker again; then all end with the server',
   async (t) => {
+    const command = await workerCommand(t);
     const cluster = await launcherCluster(t, { 'maint_launcher.enabled': 'off' });
     const shop = await shopOf(t, cluster);
     await cluster.reload({
-      'maint_launcher.command': await workerCommand(t),
+      'maint_launcher.command': command,
       'maint_launcher.databases': 'shop',
       'maint_launcher.enabled': 'on',
     });
@@ -74,17 +75,20 @@ test.serial(
       t.like(await ended(shop, id), { status: 'succeeded' });
     };
     await analyze();
-    const marker = '--database postgresql:///shop';
+    const marker = `${command} --database postgresql:///shop`;
     const [worker] = await waitForProcesses(marker, 1);
     process.kill(worker!.pid, 'SIGKILL');
     await waitForLog(cluster, /was ended by signal 9: Killed/);
+    await analyze();
+    await cluster.reload({ 'maint_launcher.databases': '*' });
+    await waitForLog(cluster, /pg-maint worker: started, all databases that have pg-maint\n/);
     await analyze();
 
     // Smart, since the worker's own connections are what it would wait for.
     const began = performance.now();
     await shop.client().then((client) => client.end());
     await cluster.stop('smart');
-    t.deepEqual(processesWith(marker), []);
+    t.deepEqual(processesWith(command), []);
     t.regex(cluster.log(), /pg-maint worker: stopped\n[\s\S]*maint launcher: stopped/);
     t.notRegex(cluster.log(), /immediate shutdown|had not stopped in time/);
     t.true(performance.now() - began < 15_000);

@@ -1,6 +1,8 @@
 /** The launcher's life with the server: started with it, restarted, ended with it in whatever way it ends. */
-import { readdirSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
+import { outDirectory } from '../../build/paths.ts';
 import { eventually } from './own-cluster.ts';
 import {
   launcherCluster,
@@ -217,3 +219,31 @@ test.serial(
     for (const { announced, passed } of failing.slice(0, 2)) t.true(passed! >= announced, `${passed} s`);
   },
 );
+
+test.serial('the library without V8 does the same, and with both there is one launcher', async (t) => {
+  const { path, folder } = shim(t);
+  const library = join(folder, 'maint_launcher.so');
+  copyFileSync(join(outDirectory, 'bridge/maint_launcher.so'), library);
+  for (const language of [false, true]) {
+    const cluster = await launcherCluster(
+      t,
+      { 'maint_launcher.command': path },
+      { language, more: [library] },
+    );
+    await waitForProcesses(path, 3);
+    const client = await cluster.connect();
+    const launchers = await client.query(
+      `select from pg_stat_activity where backend_type = 'maint launcher'`,
+    );
+    t.is(launchers.rowCount, 1);
+    const mapped = readFileSync(`/proc/${cluster.pid()}/maps`, 'utf8');
+    t.is(mapped.includes('libnode'), language);
+    // By a session that loads it for the first time where it is not preloaded.
+    const { rows } = await client
+      .query(`create function one() returns int language maint_v8 as 'return 1'; select one()`)
+      .then((results) => (results as unknown as { rows: unknown[] }[])[1]!);
+    t.deepEqual(rows, [{ one: 1 }]);
+    await cluster.stop();
+    t.deepEqual(processesWith(path), []);
+  }
+});

@@ -140,10 +140,10 @@ test('the V8 is the one of the release, without the JavaScript parts of its pack
 
 test('with DATABASE_URL, npm start needs no server here', (t) => {
   const named = { DATABASE_URL: 'postgresql://elsewhere/db' };
-  t.deepEqual(needsOf('build/start.ts', named), { server: false, bundle: true });
-  t.deepEqual(needsOf('build/start.ts', {}), { server: true, bundle: true });
-  t.deepEqual(needsOf('build/test.ts', named), { server: true, bundle: true });
-  t.deepEqual(needsOf('build/check.ts', {}), { server: false, bundle: false });
+  t.deepEqual(needsOf('build/start.ts', named), { server: false, bundle: true, browser: false });
+  t.deepEqual(needsOf('build/start.ts', {}), { server: true, bundle: true, browser: false });
+  t.deepEqual(needsOf('build/test.ts', named), { server: true, bundle: true, browser: true });
+  t.deepEqual(needsOf('build/check.ts', {}), { server: false, bundle: false, browser: false });
 });
 
 test('every npm script goes through set-up', async (t) => {

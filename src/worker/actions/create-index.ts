@@ -6,8 +6,11 @@ import type pg from 'pg';
 import type { JsonObject } from '../../steps/step.ts';
 import { workerConfig } from '../worker-config.ts';
 import { defineAction } from './action.ts';
+import type { ActionRow, Plan, Refusal } from './action.ts';
 import { dropLeftover, indexByName, workOn } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
+import { asJson, buildTree, planTree, removeUnattached } from './index-tree.ts';
+import type { RememberedNode, Root, TreeNode } from './index-tree.ts';
 
 interface Again {
   tablespace: string | null;
@@ -27,6 +30,42 @@ function againOf(evidence: JsonObject): Again {
 function isWanted(built: IndexState, statement: string, { afterwards }: Again): boolean {
   const statements = built.inverse['statements'] as string[];
   return statements[0] === statement && afterwards.every((each) => statements.includes(each));
+}
+
+function nodesOf({ intent }: Plan): TreeNode[] | null {
+  return (intent['tree'] as unknown as TreeNode[] | undefined) ?? null;
+}
+
+/** On a partitioned table: see index-tree.ts. */
+async function planOfTree(
+  client: pg.ClientBase,
+  { target, evidence }: ActionRow<'create_index'>,
+  { quoted, quoted_index }: TableState,
+  { tablespace, afterwards }: Again,
+): Promise<Plan | Refusal> {
+  const root: Root = {
+    tableOid: target.oid,
+    table: quoted,
+    quoted: quoted_index,
+    statement: target.statement,
+    tablespace: tablespace ?? '',
+  };
+  const nodes = await planTree(
+    client,
+    root,
+    (evidence['tree'] as unknown as RememberedNode[] | undefined) ?? [],
+  );
+  if (typeof nodes === 'string') return { ok: false, outcome: 'expired', reason: nodes };
+  const builds = nodes.filter(({ partitioned, taken }) => !partitioned && !taken);
+  return {
+    ok: true,
+    statement: [...builds.map(({ statement }) => statement), target.statement, ...afterwards].join(';\n'),
+    inverse: { settings: {}, statements: [`drop index ${quoted_index}`] },
+    sizeBefore: null,
+    waitsOn: { tableOid: target.oid, lockers: 'writers', snapshots: true },
+    lockTimeout: 'build_lock_timeout',
+    intent: { quoted_index, root: { ...root }, tree: asJson(nodes) },
+  };
 }
 
 interface TableState {
@@ -65,7 +104,7 @@ export default defineAction({
     const table = await tableState(client, target);
     if (table === null)
       return { ok: false, outcome: 'expired', reason: 'the table is gone or has another name now' };
-    if (table.kind !== 'r' && table.kind !== 'm')
+    if (table.kind !== 'r' && table.kind !== 'm' && table.kind !== 'p')
       return { ok: false, outcome: 'skipped', reason: `${table.quoted} can't be indexed concurrently` };
     const work = await workOn(client, [target.oid]);
     if (work !== null) return { ok: false, outcome: 'later', reason: work };
@@ -79,6 +118,7 @@ export default defineAction({
       isWanted(there, target.statement, { ...again, afterwards: [] });
     if (table.name_taken && !built)
       return { ok: false, outcome: 'expired', reason: `${table.quoted_index} exists already` };
+    if (table.kind === 'p') return await planOfTree(client, action, table, again);
     return {
       ok: true,
       statement: [...(built ? [] : [target.statement]), ...again.afterwards].join(';\n'),
@@ -92,6 +132,12 @@ export default defineAction({
 
   async act(client, { target, evidence }, plan) {
     const { tablespace, afterwards } = againOf(evidence);
+    const nodes = nodesOf(plan);
+    if (nodes !== null) {
+      const { lock_timeout } = await workerConfig(client);
+      await buildTree(client, plan.intent['root'] as unknown as Root, afterwards, nodes, lock_timeout);
+      return;
+    }
     if (plan.intent['built'] !== true) {
       if (tablespace !== null)
         await client.query(`select pg_catalog.set_config('default_tablespace', $1, false)`, [tablespace]);
@@ -117,7 +163,10 @@ export default defineAction({
   },
 
   // Its name was free when the statement began, so an invalid index of that name is what it left.
-  async cleanUp(client, { target }) {
+  async cleanUp(client, { target }, plan) {
+    const nodes = nodesOf(plan);
+    // The root comes with all that is attached to it, or not at all.
+    if (nodes !== null) return await removeUnattached(client, nodes);
     const left = await indexByName(client, target.schema, target.index);
     if (left?.table_oid !== target.oid || left.valid) return [];
     return [await dropLeftover(client, left)];

@@ -1,11 +1,15 @@
 /** Drops an index without holding anybody up. Its inverse builds it again with all that was set on it. */
+import { sqlstate } from '../../core/sqlstate.ts';
+import { HeldUp, sqlstateOf } from '../errors.ts';
+import { workerConfig } from '../worker-config.ts';
 import { defineAction } from './action.ts';
 import { indexByOid, wantedIndex } from './index-state.ts';
+import { rememberTree } from './index-tree.ts';
 import type { IndexState } from './index-state.ts';
 
-function keptBecause(index: IndexState): string | null {
+function keptBecause(index: IndexState, explicit: boolean): string | null {
   if (index.temporary || index.system) return 'a temporary or system index is not dropped';
-  if (index.kind === 'I')
+  if (index.kind === 'I' && !explicit)
     return 'an index of a partitioned table can only be dropped with locks on all partitions';
   if (index.constraint !== null) return `the constraint ${index.constraint} needs the index`;
   if (index.attached) return 'the index is attached to one of the partitioned table';
@@ -18,16 +22,38 @@ export default defineAction({
   kind: 'drop_index',
 
   async prepare(client, action) {
-    const index = await wantedIndex(client, action, keptBecause);
+    const explicit = action.evidence['explicit'] === true;
+    const index = await wantedIndex(client, action, (each) => keptBecause(each, explicit));
     if ('ok' in index) return index;
+    const tree = index.kind === 'I';
     return {
       ok: true,
-      statement: `drop index concurrently ${index.quoted}`,
-      inverse: index.inverse,
+      statement: `drop index ${tree ? '' : 'concurrently '}${index.quoted}`,
+      inverse: tree
+        ? { ...index.inverse, tree: (await rememberTree(client, index)).map((each) => ({ ...each })) }
+        : index.inverse,
       sizeBefore: index.size_bytes,
       waitsOn: { tableOid: index.table_oid, lockers: 'all', snapshots: false },
-      intent: { oid: index.oid, quoted: index.quoted },
+      intent: { oid: index.oid, quoted: index.quoted, tree },
     };
+  },
+
+  async act(client, _action, plan) {
+    if (plan.intent['tree'] !== true) {
+      await client.query(plan.statement);
+      return;
+    }
+    // It locks the table and all its partitions, one after the other, and keeps what it has: all of that within the limit.
+    const { lock_timeout } = await workerConfig(client);
+    await client.query(`set statement_timeout = ${lock_timeout}`);
+    try {
+      await client.query(plan.statement);
+    } catch (error) {
+      if (sqlstateOf(error) !== sqlstate.queryCanceled) throw error;
+      throw new HeldUp('the locks on all partitions are not to be had at once', { cause: error });
+    } finally {
+      await client.query('set statement_timeout = 0');
+    }
   },
 
   // A drop that was cut off has marked the index invalid at most: the next attempt, or the next run, completes it.

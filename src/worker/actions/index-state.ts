@@ -14,6 +14,7 @@ export interface IndexState {
   table: string;
   index: string;
   quoted: string;
+  quoted_table: string;
   kind: 'i' | 'I';
   valid: boolean;
   ready: boolean;
@@ -32,10 +33,12 @@ export interface IndexState {
   inverse: JsonObject;
 }
 
-const stateQuery = `
+/** One jsonb column `row` for each index x; a condition and an order come behind it. */
+export const stateQuery = `
   select pg_catalog.jsonb_build_object(
       'oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
       'schema', n.nspname, 'table', t.relname, 'index', c.relname, 'quoted', q.index,
+      'quoted_table', q."table",
       'kind', c.relkind, 'valid', x.indisvalid, 'ready', x.indisready and x.indislive,
       'temporary', c.relpersistence = 't', 'system', n.nspname in ('pg_catalog', 'pg_toast'),
       'exclusion', x.indisexclusion, 'attached', c.relispartition,
