@@ -1,19 +1,22 @@
 /** `npm run bench [-- NAME… [--short]]`: measures on a server of its own and prints ratios within this very run. */
 import { cpus } from 'node:os';
 import { startCluster } from '../build/cluster.ts';
+import { bloat } from './bloat.ts';
 import { call } from './call.ts';
 import { catalog } from './catalog.ts';
 import { history } from './history.ts';
 import { load } from './load.ts';
+import { reindex } from './reindex.ts';
 import { stepsAgainstQueries } from './steps.ts';
 import type { Bench } from './support/bench.ts';
 import { say } from './support/print.ts';
 
-const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, history, load];
+const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load, bloat, reindex, history];
 
 async function main(words: readonly string[]): Promise<number> {
-  const short = words.includes('--short');
-  const names = words.filter((word) => word !== '--short');
+  const isShort = (word: string): boolean => word === '--short' || word === '--quick';
+  const short = words.some(isShort);
+  const names = words.filter((word) => !isShort(word));
   const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
   if (unknown.length > 0) {
     process.stderr.write(

@@ -51,6 +51,7 @@ interface Churn {
   title: string;
   /** Of the full size. */
   share: number;
+  /** The indexes it is tried on; all where left out. */
   only?: readonly string[];
   statements(table: string, size: number, makeIndexes: readonly string[]): string[];
 }
@@ -58,7 +59,7 @@ interface Churn {
 const chance = (column: string, salt: string, percent: number): string =>
   `('x' || substr(md5(${column}::text || '${salt}'), 1, 7))::bit(28)::int % 100 < ${percent}`;
 
-export const churns: Record<string, Churn> = {
+const churns: Record<string, Churn> = {
   fresh: {
     title: 'built after the load',
     share: 0.5,
@@ -137,6 +138,17 @@ export const churns: Record<string, Churn> = {
       `delete from ${table} where ${chance('id', 'd', 10)}`,
     ],
   },
+  large: {
+    title: 'the largest, three of ten rows deleted here and there',
+    share: 2.5,
+    only: ['bigint_unique', 'text', 'text_wide', 'low_cardinality'],
+    statements: (table, size, make) => [
+      `insert into ${table} ${rows(1, size)}`,
+      ...make,
+      `delete from ${table} where ${chance('id', 'l', 30)}`,
+      `vacuum ${table}`,
+    ],
+  },
 };
 
 export interface Made {
@@ -157,14 +169,14 @@ export async function makeCases(
   for (const [table, churn] of Object.entries(churns)) {
     const started = performance.now();
     await client.query(`create unlogged table ${table} (${columns}) with (autovacuum_enabled = off)`);
-    const statements = Object.values(indexes).map((text) => text.replaceAll('%', table));
+    const names = churn.only ?? Object.keys(indexes);
+    const statements = names.map((name) => (indexes[name] ?? '').replaceAll('%', table));
     for (const text of churn.statements(table, Math.floor(size * churn.share), statements)) {
       await client.query(text);
       // Else what a DELETE did would be counted after the VACUUM that followed it.
       await client.query('select pg_stat_force_next_flush()');
     }
-    for (const index of Object.keys(indexes))
-      made.push({ table, churn: churn.title, index, name: `${table}_${index}` });
+    for (const index of names) made.push({ table, churn: churn.title, index, name: `${table}_${index}` });
     say(`${table}: ${churn.title} (${((performance.now() - started) / 1000).toFixed(0)} s)`);
   }
   return made;

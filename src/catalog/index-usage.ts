@@ -247,7 +247,10 @@ export function sampleDays(now: string): Program<number[]> {
   );
 }
 
-/** Gives a row to each index that has none, with the scans that are counted so far: its first sample is yet to come. */
+/**
+ * Gives a row to each index that has none, with the scans that are counted so far: its first sample is yet to come. And to
+ * each the name that it has now.
+ */
 const addUnknownQuery = `
   with live as materialized (${liveIndexes}
   ), added as (
@@ -259,6 +262,12 @@ const addUnknownQuery = `
     where l.relkind = 'i' and l.oid not in (select u.index_oid from maint.index_usage as u)
     order by l.oid
     returning usage_id
+  ), renamed as (
+    update maint.index_usage as u set
+      schema_name = l.schema_name, table_name = l.table_name, index_name = l.index_name
+    from live as l
+    where l.oid = u.index_oid
+      and (l.schema_name, l.table_name, l.index_name) <> (u.schema_name, u.table_name, u.index_name)
   )
   select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from added order by 1`;
 

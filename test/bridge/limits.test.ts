@@ -267,6 +267,7 @@ test('long arrays can be interrupted on their way into JavaScript and out of it'
     const started = performance.now();
     t.is((await session.refusal(call)).code, '57014', call);
     await session.client.query('reset statement_timeout');
-    t.true(performance.now() - started < 4000, `${call} took ${performance.now() - started} ms`);
+    // Without that the second takes over 20 s on a quiet machine.
+    t.true(performance.now() - started < 10_000, `${call} took ${performance.now() - started} ms`);
   }
 });

@@ -1,4 +1,5 @@
 /** What tests of step 7 need: indexes with a known share of bloat, and the truth about it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { createDatabase } from './database.ts';
 import type { TestDatabase } from './database.ts';
@@ -97,11 +98,23 @@ export async function withItems(
   return database;
 }
 
-/** Counts what was changed so far, and vacuums: otherwise it would be counted afterwards. */
+/**
+ * Counts what was changed so far, and vacuums: otherwise it would be counted afterwards. Again while there are dead rows left:
+ * a session of another test that is just being opened may still see them.
+ */
 export async function vacuumed(database: TestDatabase, table: string): Promise<void> {
   await counted(database);
-  await database.query(`vacuum analyze ${table}`);
-  await counted(database);
+  for (let attempt = 0; ; attempt += 1) {
+    await database.query(`vacuum analyze ${table}`);
+    await counted(database);
+    const [left] = await database.query<{ dead: number }>(
+      'select pg_stat_get_dead_tuples($1::regclass)::int as dead',
+      [table],
+    );
+    if (left?.dead === 0) return;
+    if (attempt === 50) throw new Error(`${table} keeps ${left?.dead ?? 0} dead rows`);
+    await sleep(200);
+  }
 }
 
 export async function counted(database: TestDatabase): Promise<void> {

@@ -33,7 +33,6 @@ const batchPages = 2000;
 /** Pages as four arrays of one length: half of what an object for each would cost. A page never written has no size. */
 const pagesQuery = (schema: string): string => `
   select pg_catalog.jsonb_build_object('oid', w.oid,
-      'pages', pg_catalog.pg_relation_size(w.oid::oid) / pg_catalog.current_setting('block_size')::int8,
       'equal_images', (select m.allequalimage from ${schema}.bt_metap(w.oid::oid::regclass::text) as m),
       'counted', (
         select pg_catalog.jsonb_build_array(pg_catalog.array_agg(p.flags), pg_catalog.array_agg(p.free_size),
@@ -54,7 +53,6 @@ const pagesQuery = (schema: string): string => `
 
 interface PagesRow {
   oid: number;
-  pages: number;
   equal_images: boolean;
   counted: [number[], number[], number[], number[]] | [null, null, null, null];
   read: string[];

@@ -39,27 +39,32 @@ export interface LeafPage {
 }
 
 const base64Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-const base64Values = new Int8Array(128).fill(-1);
+const base64Values = new Uint8Array(128);
 for (let value = 0; value < base64Alphabet.length; value += 1)
   base64Values[base64Alphabet.charCodeAt(value)] = value;
+const lineFeed = 10;
+const padding = '=';
 
-/** As the server's encode(…, 'base64') writes it, with its line breaks. */
+/** As the server's encode(…, 'base64') writes it: in lines of a multiple of four characters. */
 export function bytesOfBase64(text: string): Uint8Array {
-  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
+  const bytes = new Uint8Array(Math.ceil((text.length * 3) / 4));
+  const valueAt = (position: number): number => base64Values[text.charCodeAt(position)] ?? 0;
   let length = 0;
-  let bits = 0;
-  let collected = 0;
-  for (let position = 0; position < text.length; position += 1) {
-    const value = base64Values[text.charCodeAt(position)] ?? -1;
-    if (value < 0) continue;
-    bits = (bits << 6) | value;
-    collected += 6;
-    if (collected < 8) continue;
-    collected -= 8;
-    bytes[length] = (bits >> collected) & 0xff;
-    length += 1;
+  for (let position = 0; position < text.length; position += 4) {
+    if (text.charCodeAt(position) === lineFeed) position += 1;
+    if (position + 4 > text.length) break;
+    const bits =
+      (valueAt(position) << 18) |
+      (valueAt(position + 1) << 12) |
+      (valueAt(position + 2) << 6) |
+      valueAt(position + 3);
+    bytes[length] = bits >> 16;
+    bytes[length + 1] = bits >> 8;
+    bytes[length + 2] = bits;
+    length += 3;
   }
-  return bytes.subarray(0, length);
+  const padded = text.endsWith(padding + padding) ? 2 : text.endsWith(padding) ? 1 : 0;
+  return bytes.subarray(0, length - padded);
 }
 
 function sameBytes(page: Uint8Array, one: number, other: number, length: number): boolean {

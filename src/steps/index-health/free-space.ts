@@ -14,7 +14,7 @@ const pagesCounted = 300;
  * Share of a page that is filled after a build, from and to: pages that were split in the middle at the worst, and filled
  * to the end at the best. Too narrow, and an index is rebuilt that comes out as large as it was.
  */
-const filledByBuild = { least: 0.6, most: 0.98 };
+const filledByBuild = { least: 0.45, most: 0.98 };
 
 const pagesQuery = (schema: string): string => `
   select pg_catalog.to_jsonb(pg_catalog.array_agg(h.upper - h.lower order by b.place)) as row
@@ -22,9 +22,14 @@ const pagesQuery = (schema: string): string => `
   cross join lateral ${schema}.page_header(${schema}.get_raw_page($1::oid::regclass::text, b.block::int)) as h
   order by 1`;
 
+/**
+ * `keepsKeys`: VACUUM leaves keys without rows where they are, as in GIN, or marks in the place of entries, as in SP-GiST:
+ * what fills the pages may be all of no use.
+ */
 export function* measureFreeSpace(
   indexes: readonly MeasuredIndex[],
   schema: string,
+  keepsKeys: boolean,
   { now, blockSize, budget }: Surroundings,
 ): Program<Map<number, Measured>> {
   const all = new Map<number, Measured>();
@@ -49,7 +54,7 @@ export function* measureFreeSpace(
     const live = mean * (1 - index.deadShare);
     const points = (share: number): number => 100 * (1 - Math.min(1, Math.max(0, share)));
     const low = Math.max(0, points((live + spread) / filledByBuild.least));
-    const high = points((live - spread) / filledByBuild.most);
+    const high = keepsKeys && index.churned ? 100 : points((live - spread) / filledByBuild.most);
     all.set(index.oid, {
       ok: true,
       method: blocks.length >= index.pages - 1 ? 'all_pages' : 'sampled_pages',

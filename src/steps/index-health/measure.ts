@@ -57,6 +57,7 @@ const toMeasured =
     unique: index.unique,
     deduplicates: index.deduplicates,
     ...deadRowsOf(index, tools.counts_tracked),
+    churned: !tools.counts_tracked || index.updated_rows + index.deleted_rows > 0,
     threshold: thresholdOf(index),
   });
 
@@ -137,7 +138,7 @@ export function* measureIndexes(
       else refuse(chosen, notRead ?? '');
     } else if (method === 'gin' || method === 'gist' || method === 'spgist') {
       if (tools.pageinspect !== null && notSampled === null)
-        add(yield* measureFreeSpace(chosen, tools.pageinspect, around));
+        add(yield* measureFreeSpace(chosen, tools.pageinspect, method !== 'gist', around));
       else refuse(chosen, notSampled ?? '');
     } else refuse(chosen, `nothing is known here of the access method ${method}`);
   }

@@ -47,6 +47,8 @@ export interface MeasuredIndex {
   /** Share of its entries whose rows are dead and not yet vacuumed away, and how far off that may be. */
   deadShare: number;
   deadShareError: number;
+  /** Rows of its table were deleted or updated since anyone counts. */
+  churned: boolean;
   /** Percent: what the verdict will compare with. */
   threshold: number;
 }
