@@ -12,6 +12,8 @@ const rounds = 7;
 
 const dayStatements = 2000;
 const minutes = 24 * 60;
+/** Long enough that intervals are rolled up. */
+const shortMinutes = 4 * 60;
 const dayMayTakeMegabytes = 100;
 
 const columns = 18;
@@ -73,14 +75,14 @@ async function megabytes(client: pg.Client): Promise<number> {
 }
 
 /** A clock of its own, and counters that are set back instead of calls that are made. Vacuum comes once an hour. */
-async function day(client: pg.Client): Promise<void> {
+async function day(client: pg.Client, lasting: number): Promise<void> {
   await askAll(client, texts(dayStatements));
   const at = `pg_catalog.clock_timestamp() - interval '25 hours' + $1 * interval '1 minute'`;
   await client.query('delete from maint.query_history_state');
   await client.query('delete from maint.query_interval');
   await client.query('truncate maint.query_counter');
   let most = 0;
-  for (let minute = 0; minute < minutes; minute += 1) {
+  for (let minute = 0; minute < lasting; minute += 1) {
     await client.query(`select maint.take_query_snapshot(${at})`, [minute]);
     await client.query(
       'update maint.query_counter set calls = calls - 1, total_exec_ms = total_exec_ms * 0.999',
@@ -101,7 +103,7 @@ async function day(client: pg.Client): Promise<void> {
     ['', 'intervals', 'samples', 'most'],
     [
       [
-        `24 hours, one snapshot a minute, ${dayStatements} statements`,
+        `${lasting / 60} hours, one snapshot a minute, ${dayStatements} statements`,
         String(rows[0]?.intervals),
         String(rows[0]?.samples),
         `${most.toFixed(1)} MB`,
@@ -114,11 +116,11 @@ async function day(client: pg.Client): Promise<void> {
 export const history: Bench = {
   name: 'history',
   title: 'snapshots of pg_stat_statements',
-  async measure(server) {
+  async measure(server, { short }) {
     const database = await createDatabase(server, 'bench_history');
     const client = await database.connect();
     await cost(client);
-    await day(client);
+    await day(client, short ? shortMinutes : minutes);
     await database.drop();
   },
 };
