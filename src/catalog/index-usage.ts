@@ -261,6 +261,8 @@ const addUnknownQuery = `
     from live as l
     where l.relkind = 'i' and l.oid not in (select u.index_oid from maint.index_usage as u)
     order by l.oid
+    -- Several actions at once look at the same new indexes.
+    on conflict (index_oid) do nothing
     returning usage_id
   ), renamed as (
     update maint.index_usage as u set
