@@ -44,22 +44,36 @@ function writeWhole(path: string, content: string): void {
   renameSync(temporary, path);
 }
 
+/** What danfojs would load and forecasts never use: its readers of files and addresses, its charts. */
+const unusedModules = ['request', 'xlsx', 'plotly.js-dist-min'];
+
 async function buildWorker(): Promise<void> {
-  await build({
-    entryPoints: {
-      'pg-maint': join(repository, 'src/worker/cli.ts'),
-      training: join(repository, 'src/worker/ml/training.ts'),
-    },
+  const shared = {
     absWorkingDir: repository,
     outdir: join(outDirectory, 'worker'),
     bundle: true,
     platform: 'node',
     target: 'node22',
     format: 'esm',
-    packages: 'external',
-    banner: { js: '#!/usr/bin/env node' },
     legalComments: 'none',
     logLevel: 'warning',
+  } as const;
+  await build({
+    ...shared,
+    entryPoints: { 'pg-maint': join(repository, 'src/worker/cli.ts') },
+    packages: 'external',
+    banner: { js: '#!/usr/bin/env node' },
+  });
+  // The training process, with danfojs in it: whoever installs pg-maint needs none of what that library drags along.
+  await build({
+    ...shared,
+    entryPoints: { training: join(repository, 'src/worker/ml/training.ts') },
+    external: ['ml-xgboost'],
+    alias: Object.fromEntries(unusedModules.map((name) => [name, join(repository, 'build/empty-module.ts')])),
+    minify: true,
+    banner: {
+      js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+    },
   });
 }
 

@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { explainQuery } from '../../src/catalog/query-risk/explain.ts';
 import { runAsync } from '../../src/core/drivers.ts';
 import { connectionHost } from '../../src/worker/host.ts';
+import { Random } from '../../test/property/random.ts';
 import type { Draw } from './tables.ts';
 import type { Template } from './templates.ts';
 import { templates } from './templates.ts';
@@ -32,28 +33,13 @@ export interface Workload {
   notPlanned: Record<string, number>;
 }
 
-/** Numbers from a seed: mulberry32. */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /** What a statement is comes from one seed, its constants from another. */
 function drawFrom(shape: number, constants: number): Draw {
-  const forShape = random(shape);
-  const forConstants = random(constants);
+  const forShape = new Random(shape);
+  const forConstants = new Random(constants);
   return {
-    int: (least, most) => least + Math.floor(forConstants() * (most - least + 1)),
-    pick: (values) => {
-      const value = values[Math.floor(forShape() * values.length)];
-      if (value === undefined) throw new Error('nothing to pick from');
-      return value;
-    },
+    int: (least, most) => least + forConstants.below(most - least + 1),
+    pick: (values) => forShape.pick(values),
   };
 }
 
@@ -162,9 +148,9 @@ export async function runWorkload(
     }
     await client.query('select pg_stat_statements_reset()');
     const raw = new Map<string, string>();
-    const next = random(options.seed + span);
+    const next = new Random(options.seed + span);
     for (let round = 0; round < options.executions; round += 1) {
-      const order = [...known].map((each) => ({ each, at: next() })).sort((a, b) => a.at - b.at);
+      const order = [...known].map((each) => ({ each, at: next.next() })).sort((a, b) => a.at - b.at);
       for (const { each } of order) {
         const [queryid, { statement }] = each;
         const text = statement.template.make(

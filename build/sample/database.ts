@@ -51,11 +51,13 @@ async function leaveReindexLeftover(url: string): Promise<void> {
   });
 }
 
-/** Creates the database `shop` on the server at `url` and returns its URL. */
-export async function createSampleDatabase(url: string): Promise<string> {
-  await withClient(url, (client) => client.query('create database shop'));
+/**
+ * Creates the database `shop` on the server at `url`, or fills the one named `existing`, which is empty; returns its URL.
+ */
+export async function createSampleDatabase(url: string, existing?: string): Promise<string> {
+  if (existing === undefined) await withClient(url, (client) => client.query('create database shop'));
   const sample = new URL(url);
-  sample.pathname = '/shop';
+  sample.pathname = `/${existing ?? 'shop'}`;
   const sql = readFileSync(join(import.meta.dirname, 'shop.sql'), 'utf8');
   await withClient(sample.href, (client) => client.query(sql));
   await leaveInvalidIndex(sample.href);

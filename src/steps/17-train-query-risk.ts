@@ -3,7 +3,7 @@
  * model was on statements measured after everything it was trained on.
  */
 import { queryOne } from '../core/program.ts';
-import type { Program } from '../core/program.ts';
+import { queueTraining } from '../catalog/training.ts';
 import { defineStep } from './step.ts';
 import type { JsonObject } from './step.ts';
 
@@ -36,15 +36,6 @@ const trainedQuery = `
     'active_model_id', (
       select m.model_id from maint.model as m where m.kind = 'query_risk' and m.active)) as row
   order by 1`;
-
-/** Queues a training job; returns "queued", or why there is none. */
-export function* queueTraining(kind: 'query_risk' | 'forecast'): Program<string> {
-  const { queued, reason } = yield* queryOne<{ queued: boolean; reason?: string }>(
-    `select maint.enqueue('maint_training', pg_catalog.jsonb_build_object('kind', $1::text), $1::text) as row order by 1`,
-    [kind],
-  );
-  return queued ? 'queued' : (reason ?? 'not queued');
-}
 
 export default defineStep({
   number: 17,

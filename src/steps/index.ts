@@ -15,6 +15,7 @@ import foreignKeys from './12-foreign-keys.ts';
 import hangingBuilds from './13-hanging-builds.ts';
 import materializedViews from './14-materialized-views.ts';
 import safeguardMetrics from './15-safeguard-metrics.ts';
+import predictiveMaintenance from './16-predictive-maintenance.ts';
 import trainQueryRisk from './17-train-query-risk.ts';
 import type { Step } from './step.ts';
 
@@ -35,5 +36,6 @@ export const steps: readonly Step[] = [
   hangingBuilds,
   materializedViews,
   safeguardMetrics,
+  predictiveMaintenance,
   trainQueryRisk,
 ];

@@ -8,6 +8,7 @@ import type { CommandHost, Output } from './commands/command.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addExportCommand } from './commands/export.ts';
 import { addFindingsCommands } from './commands/findings.ts';
 import { addInstallationCommands } from './commands/installation.ts';
 import { addReportCommand } from './commands/report.ts';
@@ -48,6 +49,7 @@ function makeProgram(output: Output, finish: (code: number) => void): Command {
   addFindingsCommands(program, host);
   addReportCommand(program, host);
   addConfigCommands(program, host);
+  addExportCommand(program, host);
   addWorkerCommand(program, (text) => {
     output.writeError(text);
   });

@@ -62,7 +62,7 @@ test('statements measured after they were planned train a model, and a worker do
   t.is((await queryRisk(database, 'select * from large where a = 5')).reasons[0], 'no_model');
   await step(database);
   startWorker(t, database);
-  await waitForRow(database, 'select from maint.models where active');
+  await waitForRow(database, 'select from maint.models where active', [], 120);
   const [model] = await database.query<Record<string, number>>(
     `select model_id::int, samples, training_samples, slow_samples, auc::float8, accuracy::float8, duration_ms::float8
      from maint.models`,

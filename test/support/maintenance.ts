@@ -100,15 +100,16 @@ export async function queuedActions(database: TestDatabase): Promise<string[]> {
   return rows.map(({ action }) => action);
 }
 
-/** Asks again until the query gives a row; throws after 20 s. */
+/** Asks again until the query gives a row; throws after `seconds`. */
 export async function waitForRow(
   database: TestDatabase,
   text: string,
   params: unknown[] = [],
+  seconds = 20,
 ): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + seconds * 1000;
   while ((await database.query(text, params)).length === 0) {
-    if (Date.now() > deadline) throw new Error(`no row within 20 s: ${text}`);
+    if (Date.now() > deadline) throw new Error(`no row within ${seconds} s: ${text}`);
     await sleep(20);
   }
 }

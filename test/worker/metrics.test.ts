@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
+import { repository } from '../../build/paths.ts';
 import { startMetricsServer } from '../../src/worker/metrics-server.ts';
 import { createDatabase } from '../support/database.ts';
 import { run, waitForRow } from '../support/maintenance.ts';
@@ -22,6 +25,16 @@ test('the view has one row a gauge and labels, in units of Prometheus', async (t
   t.true(Math.abs(Date.now() / 1000 - at) < 300);
   const redundant = rows.find(({ labels }) => labels['kind'] === 'index.redundant');
   t.like(redundant, { name: 'pg_maint_findings_open_by_kind', value: 1 });
+});
+
+test('the dashboard asks for gauges that there are, by labels that they have', (t) => {
+  const dashboard = readFileSync(join(repository, 'docs/grafana.json'), 'utf8');
+  const view = readFileSync(join(repository, 'sql/views/metrics.sql'), 'utf8');
+  const asked = new Set(dashboard.match(/pg_maint_[a-z_]+/g));
+  t.true(asked.size > 10);
+  for (const name of asked) t.true(name === 'pg_maint_up' || view.includes(`'${name}'`), name);
+  for (const [, label = ''] of dashboard.matchAll(/\{\{(\w+)\}\}/g))
+    t.true(label === 'database' || view.includes(`'${label}'`), label);
 });
 
 test('Prometheus text, health and readiness over HTTP', async (t) => {

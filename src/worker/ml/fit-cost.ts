@@ -3,7 +3,7 @@ import { amountsOf } from '../../catalog/query-risk/fitted-cost.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import { priorMicroseconds, workKinds } from '../../catalog/query-risk/feature-names.ts';
 
-const rounds = 400;
+const rounds = 250;
 const rate = 0.05;
 /** How strongly a price is held near to where it began, in samples: with few, the prior stands. */
 const priorWeight = 3;

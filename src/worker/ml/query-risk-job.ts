@@ -10,6 +10,7 @@ import { planStatements, statementsToPlan, storePlans } from './plan-statements.
 import { fewestOfEachClass, labelsOf, mostSamples, whyNotBetter } from './train-query-risk.ts';
 import type { Sample, TrainingSettings } from './train-query-risk.ts';
 import { train } from './training-process.ts';
+import { recordTraining } from './training-record.ts';
 import type { QueryRiskOutcome } from './training.ts';
 
 export interface Config {
@@ -185,21 +186,6 @@ async function store(
     );
     return { modelId: id, active: against === null, reason };
   });
-}
-
-export async function recordTraining(
-  client: pg.ClientBase,
-  kind: 'query_risk' | 'forecast',
-  status: 'done' | 'insufficient_data' | 'failed',
-  reason: string | null,
-  detail: object,
-): Promise<void> {
-  await client.query(
-    `insert into maint.training (kind, status, reason, detail) values ($1, $2, $3, $4)
-     on conflict (kind) do update set status = excluded.status, reason = excluded.reason, detail = excluded.detail,
-       finished_at = pg_catalog.clock_timestamp()`,
-    [kind, status, reason, JSON.stringify(detail)],
-  );
 }
 
 /** Problem -> how many of the statements last planned had it. */

@@ -106,7 +106,10 @@ const forestOptions = {
 const folds = 3;
 
 /** The prices of work need no more samples than this, and their fit takes time. */
-const fittedSamples = 2000;
+const fittedSamples = 1000;
+
+/** Samples whose nearest neighbours say how far apart neighbours are. */
+const measuredSamples = 1000;
 
 /** Points that tell where the model has been. More cost time at each call of maint.query_risk. */
 const regionPoints = 200;
@@ -179,7 +182,9 @@ function regionOf(samples: readonly Sample[]): KnownRegion {
         chosen.push({ group, point: scaled(sample.features, scale) });
     }
   }
+  const every = Math.ceil(samples.length / measuredSamples);
   const nearest = samples
+    .filter((_, index) => index % every === 0)
     .map(({ group, features }) => {
       const place = scaled(features, scale);
       return chosen.reduce(

@@ -8,6 +8,8 @@ export class TrainingFailed extends Error {
   override readonly name = 'TrainingFailed';
 }
 
+type Outcome<Kind> = Extract<TrainingOutcome, { kind: Kind }>['outcome'];
+
 /** Of the JavaScript heap; the trees are grown in WebAssembly, which is not counted in it. */
 const megabytes = 768;
 
@@ -24,7 +26,7 @@ function programFile(): string {
 export async function train<Kind extends TrainingJob['kind']>(
   job: Extract<TrainingJob, { kind: Kind }>,
   options: { timeoutSeconds: number; signal: AbortSignal },
-): Promise<Extract<TrainingOutcome, { kind: Kind }>['outcome']> {
+): Promise<Outcome<Kind>> {
   const child = fork(programFile(), {
     // What a library prints belongs to nobody.
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -67,7 +69,8 @@ export async function train<Kind extends TrainingJob['kind']>(
         });
     });
     if (!message.ok) throw new TrainingFailed(message.message);
-    return message.outcome.outcome;
+    if (message.outcome.kind !== job.kind) throw new TrainingFailed('it answered for another job');
+    return message.outcome.outcome as Outcome<Kind>;
   } finally {
     clearTimeout(timer);
     options.signal.removeEventListener('abort', stop);

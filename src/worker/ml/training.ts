@@ -4,14 +4,17 @@
  */
 import type { TrainedQueryRisk, TrainingSettings, Sample, Evaluation } from './train-query-risk.ts';
 import type { QueryRiskModel } from '../../catalog/query-risk/model.ts';
+import type { ForecastInput, ForecastOutcome } from '../forecast/forecast.ts';
 
-export interface TrainingJob {
-  kind: 'query_risk';
-  training: Sample[];
-  held: Sample[];
-  settings: TrainingSettings;
-  inUse: QueryRiskModel | null;
-}
+export type TrainingJob =
+  | {
+      kind: 'query_risk';
+      training: Sample[];
+      held: Sample[];
+      settings: TrainingSettings;
+      inUse: QueryRiskModel | null;
+    }
+  | { kind: 'forecast'; input: ForecastInput };
 
 export interface QueryRiskOutcome {
   trained: TrainedQueryRisk;
@@ -20,14 +23,17 @@ export interface QueryRiskOutcome {
   drift: { unknown_share: number; shifted: { feature: string; shift: number }[] } | null;
 }
 
-export interface TrainingOutcome {
-  kind: 'query_risk';
-  outcome: QueryRiskOutcome;
-}
+export type TrainingOutcome =
+  { kind: 'query_risk'; outcome: QueryRiskOutcome } | { kind: 'forecast'; outcome: ForecastOutcome };
 
 export type TrainingMessage = { ok: true; outcome: TrainingOutcome } | { ok: false; message: string };
 
 async function perform(job: TrainingJob): Promise<TrainingOutcome> {
+  // Imported when asked for: a forecast needs no XGBoost, a model no data frames.
+  if (job.kind === 'forecast') {
+    const { forecastIndexes } = await import('../forecast/forecast.ts');
+    return { kind: 'forecast', outcome: forecastIndexes(job.input) };
+  }
   const { compareWithModelInUse, trainQueryRisk } = await import('./train-query-risk.ts');
   const trained = await trainQueryRisk(job.training, job.held, job.settings);
   return {

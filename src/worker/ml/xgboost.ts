@@ -71,6 +71,7 @@ export async function trainForest(
   if (rows.length * width > mostValues) throw new Error(`more than ${mostValues} values at once`);
   if (rows.some((row) => row.length !== width || !row.every(Number.isFinite)))
     throw new Error('every row must have the same number of finite values');
+  if (!labels.every(Number.isFinite)) throw new Error('every label must be a finite number');
   const Booster = await load();
   const booster = new Booster({ booster: 'gbtree', silent: 1, nthread: 1, ...options, iterations: rounds });
   booster.train(rows, labels);

@@ -1,0 +1,191 @@
+/**
+ * `npm run bench:risk [-- --quick]`: the query-risk model on a workload that is executed for real. What it is judged by are
+ * statements of templates it has not seen, in a later span of time, on data that has changed meanwhile.
+ */
+import pg from 'pg';
+import { startCluster } from '../../build/cluster.ts';
+import { assess } from '../../src/catalog/query-risk/model.ts';
+import { areaUnderCurve, brierScore, calibrationError } from '../../src/worker/ml/metrics.ts';
+import { labelsOf, trainQueryRisk } from '../../src/worker/ml/train-query-risk.ts';
+import type { Sample } from '../../src/worker/ml/train-query-risk.ts';
+import { createDatabase } from '../support/database.ts';
+import { aim, milliseconds, ratio, say, table } from '../support/print.ts';
+import { median } from '../support/statistics.ts';
+import { runWorkload, loadSchema } from './workload.ts';
+import type { Observed } from './workload.ts';
+
+const quick = process.argv.includes('--quick');
+const seed = Number(process.env['BENCH_SEED'] ?? 1);
+const options = quick
+  ? { perTemplate: 4, executions: 2, scale: 0.2, seed }
+  : { perTemplate: 15, executions: 3, scale: 0.6, seed };
+/** Templates are dealt to so many parts; each part is judged by a model that saw none of it. */
+const parts = 5;
+const settings = { slow_ms: Number(process.env['BENCH_SLOW_MS'] ?? 20), threshold: 0.5, seed: 1 };
+const trainingSamples = 5000;
+
+const sampleOf = (each: Observed): Sample => ({
+  group: each.template,
+  features: each.features,
+  cost: each.cost,
+  mean_ms: each.mean_ms,
+});
+
+interface Scored {
+  risk: number;
+  cost: number;
+  label: number;
+}
+
+async function unseenTemplates(observed: readonly Observed[]): Promise<Scored[]> {
+  const names = [...new Set(observed.map(({ template }) => template))];
+  const partOf = (template: string): number => names.indexOf(template) % parts;
+  const scored: Scored[] = [];
+  for (let part = 0; part < parts; part += 1) {
+    const training = observed.filter(({ span, template }) => span === 0 && partOf(template) !== part);
+    const held = observed.filter(({ span, template }) => span === 1 && partOf(template) === part);
+    const { model } = await trainQueryRisk(training.map(sampleOf), held.map(sampleOf), settings);
+    const labels = labelsOf(held.map(sampleOf), settings.slow_ms);
+    held.forEach((each, index) =>
+      scored.push({ risk: assess(model, each.features).risk, cost: each.cost, label: labels[index] ?? 0 }),
+    );
+  }
+  return scored;
+}
+
+/** Samples as often as it takes to make so many, each a little moved, so that trees don't meet the same rows. */
+function repeated(observed: readonly Observed[], count: number): Sample[] {
+  return Array.from({ length: count }, (_, index) => {
+    const sample = sampleOf(observed[index % observed.length] as Observed);
+    const moved = 1 + (index % 97) / 10_000;
+    return { ...sample, features: sample.features.map((value) => value * moved) };
+  });
+}
+
+/** Milliseconds in the server of query_risk and of the planning alone, on statements as clients send them. */
+async function costOfAsking(
+  client: pg.Client,
+  observed: readonly Observed[],
+): Promise<{ asking: number[]; planning: number[] }> {
+  const asking: number[] = [];
+  const planning: number[] = [];
+  const statements = observed.filter(({ span }) => span === 1).slice(0, 400);
+  await client.query(`do $$ begin perform maint.query_risk('select 1'); end $$`);
+  for (const { raw } of statements) {
+    // Once before: catalog caches, which a pooled session has.
+    for (const counts of [false, true]) {
+      const { rows } = await client.query<{ asking: number; planning: number }>(`
+        with begun as materialized (select clock_timestamp() as at),
+          asked as materialized (select maint.query_risk(${pg.escapeLiteral(raw)}) as answer, b.at from begun as b),
+          ended as materialized (select clock_timestamp() as at, a.answer, a.at as began from asked as a)
+        select extract(epoch from e.at - e.began)::float8 * 1000 as asking from ended as e`);
+      const plan = await client.query<{ 'QUERY PLAN': [{ 'Planning Time': number }] }>(
+        `explain (format json, summary) ${raw}`,
+      );
+      if (!counts) continue;
+      asking.push(rows[0]?.asking ?? NaN);
+      planning.push(plan.rows[0]?.['QUERY PLAN'][0]['Planning Time'] ?? NaN);
+    }
+  }
+  return { asking, planning };
+}
+
+async function storeModel(client: pg.Client, observed: readonly Observed[]): Promise<void> {
+  const training = observed.filter(({ span }) => span === 0).map(sampleOf);
+  const held = observed.filter(({ span }) => span === 1).map(sampleOf);
+  const trained = await trainQueryRisk(training, held, settings);
+  await client.query(
+    `insert into maint.model (kind, active, reason, feature_version, slow_ms, trained_from, held_out_from, held_out_to,
+       training_samples, held_out_samples, metrics, importance, coverage, duration_ms, content)
+     values ('query_risk', true, 'bench', $1, $2, now(), now(), now(), $3, $4, $5, $6, '{}', 0, $7)`,
+    [
+      trained.model.feature_version,
+      settings.slow_ms,
+      training.length,
+      held.length,
+      JSON.stringify(trained.metrics),
+      JSON.stringify(trained.importance),
+      JSON.stringify(trained.model),
+    ],
+  );
+}
+
+async function main(): Promise<void> {
+  const cluster = await startCluster({ ephemeral: true });
+  try {
+    const database = await createDatabase(cluster, 'bench_risk');
+    const client = await database.connect();
+    await loadSchema(client, options.scale);
+    const work = await runWorkload(client, options);
+    const { observed } = work;
+    say(
+      `${work.templates} templates, ${work.statements} distinct statements, ${work.executions} executions, seed ${seed}`,
+    );
+    say(
+      `refused by the server: ${JSON.stringify(work.refused)}; not planned: ${JSON.stringify(work.notPlanned)}`,
+    );
+
+    const scored = await unseenTemplates(observed);
+    const labels = scored.map(({ label }) => label);
+    const risks = scored.map(({ risk }) => risk);
+    const auc = areaUnderCurve(risks, labels);
+    const byCost = areaUnderCurve(
+      scored.map(({ cost }) => cost),
+      labels,
+    );
+    const error = calibrationError(risks, labels);
+    const before = new Map(
+      observed.filter(({ span }) => span === 0).map((each) => [each.queryid, each.mean_ms]),
+    );
+    const again = observed.filter(({ span, queryid }) => span === 1 && before.has(queryid));
+    const ceiling = areaUnderCurve(
+      again.map(({ queryid }) => before.get(queryid) ?? 0),
+      labelsOf(again.map(sampleOf), settings.slow_ms),
+    );
+    say();
+    table(
+      ['statements of unseen templates, later', 'AUC', 'Brier score', 'calibration error'],
+      [
+        ['query-risk model', auc.toFixed(3), brierScore(risks, labels).toFixed(3), error.toFixed(3)],
+        ['planner’s cost alone', byCost.toFixed(3), '', ''],
+        ['their own time in the span before', ceiling.toFixed(3), '', ''],
+      ],
+    );
+    say(
+      `${labels.length} statements, ${labels.filter((label) => label === 1).length} of them over ${settings.slow_ms} ms`,
+    );
+
+    const many = repeated(observed, trainingSamples);
+    const began = performance.now();
+    await trainQueryRisk(many, many.slice(0, 500), settings);
+    const training = performance.now() - began;
+
+    await storeModel(client, observed);
+    const { asking, planning } = await costOfAsking(client, observed);
+    const added = median(asking) - median(planning);
+    say();
+    say(
+      `query_risk: median ${milliseconds(median(asking))}, planning alone ${milliseconds(median(planning))}, ratio ${ratio(median(asking) / median(planning))}`,
+    );
+    say();
+    aim(
+      `at least 400 distinct statements in at least 40 templates`,
+      work.statements >= 400 && work.templates >= 40,
+    );
+    aim(`AUC on unseen templates at least 0.90: ${auc.toFixed(3)}`, auc >= 0.9);
+    aim(
+      `and at least 0.05 above the planner’s cost alone: ${(auc - byCost).toFixed(3)}`,
+      auc - byCost >= 0.05,
+    );
+    aim(`expected calibration error at most 0.08: ${error.toFixed(3)}`, error <= 0.08);
+    aim(
+      `training on ${trainingSamples} samples under 5 s: ${(training / 1000).toFixed(1)} s`,
+      training < 5000,
+    );
+    aim(`query_risk adds under 1 ms to planning in the median: ${milliseconds(added)}`, added < 1);
+  } finally {
+    await cluster.stop('immediate');
+  }
+}
+
+await main();

@@ -1,0 +1,2 @@
+/** Stands for a module that is bundled but never called: see buildWorker in bundle.ts. */
+export default {};
