@@ -4,13 +4,15 @@ import { startCluster } from '../build/cluster.ts';
 import { bloat } from './bloat.ts';
 import { call } from './call.ts';
 import { catalog } from './catalog.ts';
+import { history } from './history.ts';
 import { load } from './load.ts';
 import { reindex } from './reindex.ts';
 import { stepsAgainstQueries } from './steps.ts';
 import type { Bench } from './support/bench.ts';
 import { say } from './support/print.ts';
+import { worker } from './worker.ts';
 
-const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load, bloat, reindex];
+const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, history, load, bloat, reindex, worker];
 
 async function main(words: readonly string[]): Promise<number> {
   const isShort = (word: string): boolean => word === '--short' || word === '--quick';

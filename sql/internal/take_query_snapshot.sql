@@ -3,9 +3,10 @@
 -- "evictions", "first"}, {"status": "busy"} where another session is at it, or what maint.query_statistics says is missing.
 --
 -- Counters of an entry are compared with those of the snapshot before. An entry that began anew counts whole: after a
--- reset of all, with another stats_since (PostgreSQL 17 and later), or with any counter lower than before. One that was
--- thrown out, came back and has more than before in every counter can't be told from one that stayed, before 17: the
--- difference is less than what it did then, never more.
+-- reset of all, with another stats_since (PostgreSQL 17 and later), or with counters that the one before can't have come to:
+-- lower ones, another time for the same calls, a shorter longest or a longer shortest call. One that was thrown out, came
+-- back and has more than before in all of these can't be told from one that stayed, before 17: the difference is less
+-- than what it did then, never more.
 create or replace function maint.take_query_snapshot(at timestamptz)
 returns jsonb
 language plpgsql
@@ -53,6 +54,7 @@ begin
   has_born := statistics -> 'columns' ? 'stats_since';
   source := pg_catalog.format($source$
     select p.userid, p.dbid, p.queryid, p.toplevel, %2$s as born, p.calls, p.total_exec_time as total_exec_ms,
+      p.min_exec_time as min_exec_ms, p.max_exec_time as max_exec_ms,
       p.total_plan_time as total_plan_ms, p.rows as row_count, p.shared_blks_hit, p.shared_blks_read,
       p.shared_blks_dirtied, p.shared_blks_written, p.temp_blks_read, p.temp_blks_written,
       p.%3$s as blk_read_ms, p.%4$s as blk_write_ms, p.wal_records, p.wal_bytes::bigint as wal_bytes
@@ -121,7 +123,9 @@ begin
         c.blk_read_ms as blk_read_ms_0, c.blk_write_ms as blk_write_ms_0, c.wal_records as wal_records_0,
         c.wal_bytes as wal_bytes_0,
         c.statement_id is null or $1 or case when p.born is not null then p.born is distinct from c.born
-          else p.calls < c.calls or p.total_exec_ms < c.total_exec_ms or p.row_count < c.row_count
+          else p.calls < c.calls or p.total_exec_ms < c.total_exec_ms
+            or p.calls = c.calls and p.total_exec_ms <> c.total_exec_ms
+            or p.min_exec_ms > c.min_exec_ms or p.max_exec_ms < c.max_exec_ms or p.row_count < c.row_count
             or p.shared_blks_hit < c.shared_blks_hit or p.shared_blks_read < c.shared_blks_read
             or p.shared_blks_dirtied < c.shared_blks_dirtied or p.temp_blks_written < c.temp_blks_written
             or p.total_plan_ms < c.total_plan_ms or p.wal_bytes < c.wal_bytes end as fresh
@@ -179,14 +183,15 @@ begin
       returning c.statement_id
     ), noted as (
       insert into maint.query_counter as c
-      select l.statement_id, l.born, l.calls, l.total_exec_ms, l.total_plan_ms, l.row_count, l.shared_blks_hit,
-        l.shared_blks_read, l.shared_blks_dirtied, l.shared_blks_written, l.temp_blks_read, l.temp_blks_written,
+      select l.statement_id, l.born, l.calls, l.total_exec_ms, l.min_exec_ms, l.max_exec_ms, l.total_plan_ms,
+        l.row_count, l.shared_blks_hit, l.shared_blks_read, l.shared_blks_dirtied, l.shared_blks_written, l.temp_blks_read, l.temp_blks_written,
         l.blk_read_ms, l.blk_write_ms, l.wal_records, l.wal_bytes
       from live as l
       where l.fresh or l.calls > l.calls_0
       on conflict (statement_id) do update set
         born = excluded.born, calls = excluded.calls, total_exec_ms = excluded.total_exec_ms,
-        total_plan_ms = excluded.total_plan_ms, row_count = excluded.row_count,
+        min_exec_ms = excluded.min_exec_ms, max_exec_ms = excluded.max_exec_ms, total_plan_ms = excluded.total_plan_ms,
+        row_count = excluded.row_count,
         shared_blks_hit = excluded.shared_blks_hit, shared_blks_read = excluded.shared_blks_read,
         shared_blks_dirtied = excluded.shared_blks_dirtied, shared_blks_written = excluded.shared_blks_written,
         temp_blks_read = excluded.temp_blks_read, temp_blks_written = excluded.temp_blks_written,

@@ -82,6 +82,8 @@ create table maint.query_counter (
   born timestamptz,
   calls bigint not null,
   total_exec_ms float8 not null,
+  min_exec_ms float8 not null,
+  max_exec_ms float8 not null,
   total_plan_ms float8 not null,
   row_count bigint not null,
   shared_blks_hit bigint not null,
@@ -101,6 +103,8 @@ comment on column maint.query_counter.statement_id is 'The statement.';
 comment on column maint.query_counter.born is 'stats_since, from PostgreSQL 17 on: another value is another count from zero.';
 comment on column maint.query_counter.calls is 'calls of pg_stat_statements.';
 comment on column maint.query_counter.total_exec_ms is 'total_exec_time, in milliseconds.';
+comment on column maint.query_counter.min_exec_ms is 'min_exec_time: of one and the same entry it never rises.';
+comment on column maint.query_counter.max_exec_ms is 'max_exec_time: of one and the same entry it never falls.';
 comment on column maint.query_counter.total_plan_ms is 'total_plan_time, in milliseconds; 0 unless pg_stat_statements.track_planning is on.';
 comment on column maint.query_counter.row_count is 'rows of pg_stat_statements.';
 comment on column maint.query_counter.shared_blks_hit is 'Blocks found in shared buffers.';

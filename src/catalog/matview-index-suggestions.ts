@@ -1,6 +1,7 @@
 /** Indexes that the statements seen would use on a materialized view: only of columns that they compare. */
-import { isColumnOf, shapeOf, usesOf } from './statement-shape.ts';
+import { isColumnOf, usesOf } from './statement-shape.ts';
 import type { RelationUse, StatementShape } from './statement-shape.ts';
+import { shapesOf } from './statements.ts';
 import type { SeenStatement } from './statements.ts';
 import type { MaterializedView } from './materialized-views.ts';
 
@@ -50,10 +51,12 @@ export function matviewIndexSuggestions(
 ): MatviewIndexSuggestion[] {
   const relation = { schema: view.schema, name: view.name, nameIsUnique: view.name_is_unique };
   const patterns = new Map<string, Pattern>();
-  for (const { text, calls } of statements) {
-    const shape = shapeOf(text);
-    if (!shape) continue;
-    for (const use of usesOf(shape, relation)) {
+  for (const statement of statements) {
+    const { text, calls } = statement;
+    const uses = shapesOf(statement).flatMap((shape) =>
+      usesOf(shape, relation).map((use) => ({ shape, use })),
+    );
+    for (const { shape, use } of uses) {
       const columns = comparedColumns(view, shape, use);
       if (columns.length === 0 || isServed(view, columns)) continue;
       const key = JSON.stringify(columns);

@@ -3,10 +3,22 @@ import { attempt, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { sqlstate, unexaminedReason } from '../core/sqlstate.ts';
 import type { UnexaminedReason } from '../core/sqlstate.ts';
+import type { ParsedStatement } from './parsed-statement.ts';
+import { shapeOf } from './statement-shape.ts';
+import type { StatementShape } from './statement-shape.ts';
 
 export interface SeenStatement {
   text: string;
   calls: number;
+  /** As a worker parsed it; null where none has. */
+  shape: ParsedStatement | null;
+}
+
+/** What it compares, one for each SELECT, UPDATE or DELETE in it; by its tokens where no worker has parsed it. */
+export function shapesOf({ text, shape }: SeenStatement): StatementShape[] {
+  if (shape !== null) return shape.blocks;
+  const read = shapeOf(text);
+  return read === null ? [] : [read];
 }
 
 export interface SeenStatements {
@@ -27,7 +39,7 @@ const longestText = 20_000;
 /** The statement to ask with: its schema is not known before, so the server quotes it into the text. */
 const statementsTextQuery = `
   select pg_catalog.to_jsonb(pg_catalog.format($text$
-    select pg_catalog.jsonb_build_object('text', s.query, 'calls', s.calls) as row
+    select pg_catalog.jsonb_build_object('text', s.query, 'calls', s.calls, 'shape', t.shape) as row
     from (
       select s.query, pg_catalog.sum(s.calls) as calls
       from %I.pg_stat_statements as s
@@ -40,6 +52,7 @@ const statementsTextQuery = `
       order by pg_catalog.sum(s.calls) desc, s.query
       limit ${statementsRead}
     ) as s
+    left join maint.query_text as t on t.digest = pg_catalog.md5(s.query)
     order by s.calls desc, s.query
     $text$, n.nspname)) as row
   from pg_catalog.pg_extension as e

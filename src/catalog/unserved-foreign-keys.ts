@@ -5,6 +5,8 @@ import { foreignKeySupport } from './foreign-key-support.ts';
 import { ambiguousNames, owningExtension } from './relations.ts';
 
 export interface UnservedForeignKey {
+  /** Of the table. */
+  oid: number;
   schema: string;
   table: string;
   constraint: string;
@@ -167,7 +169,7 @@ const unservedQuery = `
     group by u.root
   )
   select pg_catalog.jsonb_build_object(
-      'schema', n.nspname, 'table', c.relname, 'constraint', k.conname,
+      'oid', c.oid::int8, 'schema', n.nspname, 'table', c.relname, 'constraint', k.conname,
       'quoted_table', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_constraint', pg_catalog.quote_ident(k.conname),
       'columns', pg_catalog.to_jsonb(keys.names),

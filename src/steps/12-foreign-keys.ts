@@ -3,9 +3,10 @@
  * referencing table then, while it holds locks, and joins along the key have no index to use. Suggestions only: an
  * index costs every write, so a person decides.
  */
-import { seenStatements } from '../catalog/statements.ts';
-import type { SeenStatement } from '../catalog/statements.ts';
-import { isColumnOf, shapeOf, usesOf } from '../catalog/statement-shape.ts';
+import { writeCosts } from '../catalog/index-write-cost.ts';
+import type { WriteCost } from '../catalog/index-write-cost.ts';
+import { seenStatements, shapesOf } from '../catalog/statements.ts';
+import { isColumnOf, usesOf } from '../catalog/statement-shape.ts';
 import type { ColumnUse, RelationUse, StatementShape } from '../catalog/statement-shape.ts';
 import { foreignKeyCount, unservedForeignKeys } from '../catalog/unserved-foreign-keys.ts';
 import type { UnservedForeignKey } from '../catalog/unserved-foreign-keys.ts';
@@ -31,6 +32,15 @@ interface Ranked {
   key: UnservedForeignKey;
   /** Calls of joins along the key; null where not known. */
   joins: number | null;
+  /** What an index would cost the writers; null where nothing is known of them. */
+  cost: WriteCost | null;
+}
+
+/** Why an index would only cost: its table is written to, and nobody is known to have searched it. Null where it may help. */
+function heldBackBecause({ key, joins, cost }: Ranked): string | null {
+  if (cost === null || cost.new_entries === 0 || joins !== 0) return null;
+  if (key.parent_deletes > 0 || key.parent_updates > 0) return null;
+  return `${cost.new_entries} rows were written in ${cost.window_hours} hours, and no delete, update or join has searched by the key so far`;
 }
 
 /** Pages read for want of the index since the counters began, as far as it is known. */
@@ -41,7 +51,8 @@ function weight({ key, joins }: Ranked): number {
 
 function ranked(all: readonly Ranked[]): Ranked[] {
   const weighed = all.map((one, position) => ({ one, position, weight: weight(one) }));
-  weighed.sort((a, b) => b.weight - a.weight || a.position - b.position);
+  const held = ({ one }: { one: Ranked }): number => Number(heldBackBecause(one) !== null);
+  weighed.sort((a, b) => held(a) - held(b) || b.weight - a.weight || a.position - b.position);
   return weighed.map(({ one }) => one);
 }
 
@@ -74,18 +85,11 @@ function joinsAlong(key: UnservedForeignKey, shape: StatementShape): boolean {
 
 function joinCalls(
   key: UnservedForeignKey,
-  statements: readonly (SeenStatement & { shape: StatementShape })[],
+  statements: readonly { calls: number; shapes: StatementShape[] }[],
 ): number {
   return statements
-    .filter(({ shape }) => joinsAlong(key, shape))
+    .filter(({ shapes }) => shapes.some((shape) => joinsAlong(key, shape)))
     .reduce((calls, statement) => calls + statement.calls, 0);
-}
-
-function withShapes(statements: readonly SeenStatement[]): (SeenStatement & { shape: StatementShape })[] {
-  return statements.flatMap((statement) => {
-    const shape = shapeOf(statement.text);
-    return shape ? [{ ...statement, shape }] : [];
-  });
 }
 
 function cost(key: UnservedForeignKey): string {
@@ -93,13 +97,15 @@ function cost(key: UnservedForeignKey): string {
   return `A delete in ${key.quoted_referenced} reads all of ${key.quoted_table}.`;
 }
 
-function findingOf({ key, joins }: Ranked, minimumRows: number): Finding {
+function findingOf(ranked: Ranked, minimumRows: number): Finding {
+  const { key, joins, cost: writeCost } = ranked;
+  const heldBack = heldBackBecause(ranked);
   const small = key.rows === null || key.rows < minimumRows;
   const where =
     key.partitioned && key.partitions.length > 0 ? ` in ${key.partitions.length} of its partitions` : '';
   return {
     kind: unindexedForeignKeyKind,
-    severity: small || !key.enforced ? 'info' : 'warning',
+    severity: small || !key.enforced || heldBack !== null ? 'info' : 'warning',
     schema: key.schema,
     table: key.table,
     object: key.constraint,
@@ -114,6 +120,8 @@ function findingOf({ key, joins }: Ranked, minimumRows: number): Finding {
       parent_deletes: key.parent_deletes,
       parent_updates: key.parent_updates,
       joins,
+      write_cost: writeCost,
+      ...(heldBack !== null && { held_back_because: heldBack }),
       validated: key.validated,
       enforced: key.enforced,
       ...(key.partitioned && { partitions_without_index: key.partitions }),
@@ -160,19 +168,22 @@ export default defineStep({
   interval: (config) => config.interval,
   unexamined: { cleanup: { foreign_key_suggestions: { count: null, suggestions: null } } },
 
-  *check({ configFor }) {
+  *check({ configFor, now }) {
     const keys = yield* unservedForeignKeys();
-    const bySize = ranked(keys.map((key) => ({ key, joins: null }))).map(({ key }) => key);
+    const bySize = ranked(keys.map((key) => ({ key, joins: null, cost: null }))).map(({ key }) => key);
     const counted = new Set(bySize.slice(0, keysWithJoinsCounted));
     const seen = yield* seenStatements([...counted].map(({ table }) => table));
-    const statements = withShapes(seen.statements);
+    const statements = seen.statements.map((one) => ({ calls: one.calls, shapes: shapesOf(one) }));
+    const writeCost = yield* writeCosts(now, [...new Set([...counted].map(({ oid }) => oid))]);
     // What some roles ran and we may not read could be such a join: none seen means unknown then.
     const joins = (key: UnservedForeignKey): number | null => {
       if (!counted.has(key)) return null;
       const calls = joinCalls(key, statements);
       return calls === 0 && seen.unexamined ? null : calls;
     };
-    const all = ranked(keys.map((key) => ({ key, joins: joins(key) })));
+    const all = ranked(
+      keys.map((key) => ({ key, joins: joins(key), cost: writeCost(key.oid, key.columns) })),
+    );
     const findings = all.map((one) => findingOf(one, configFor(one.key).minimum_rows));
     return {
       result: {

@@ -2,6 +2,8 @@
  * Step 14: materialized views that can't be read, can't be refreshed without locking readers out, or lag behind their
  * base tables; the order to refresh them in; indexes that the statements seen would use. It changes nothing itself.
  */
+import { writeCosts } from '../catalog/index-write-cost.ts';
+import type { WriteCost } from '../catalog/index-write-cost.ts';
 import { countsAreTracked, keepMatviewSamples, materializedViews } from '../catalog/materialized-views.ts';
 import type { MaterializedView, MatviewRecord } from '../catalog/materialized-views.ts';
 import { matviewIndexSuggestions } from '../catalog/matview-index-suggestions.ts';
@@ -118,14 +120,19 @@ function staleUnknownBecause(view: MaterializedView, tracked: boolean): string |
   return null;
 }
 
-function suggestionFinding(view: MaterializedView, suggestion: MatviewIndexSuggestion): Finding {
+function suggestionFinding(
+  view: MaterializedView,
+  suggestion: MatviewIndexSuggestion,
+  writeCost: WriteCost | null,
+): Finding {
   const { columns, calls, example, statement } = suggestion;
   return {
     ...identity(indexSuggestionKind, view),
     discriminator: JSON.stringify(columns),
     severity: 'info',
     summary: `An index on ${columns.length === 1 ? 'a column' : `${columns.length} columns`} of materialized view ${view.quoted} would serve statements that were called ${calls} times.`,
-    detail: { ...ownerDetail(view), columns, calls, example },
+    // What its refreshes wrote that were concurrent; a plain one makes every index anew.
+    detail: { ...ownerDetail(view), columns, calls, example, write_cost: writeCost },
     remedy: statement,
   };
 }
@@ -222,10 +229,14 @@ export default defineStep({
 
     const large = views.filter((view) => view.populated && view.rows >= configOf(view).index_minimum_rows);
     const seen = yield* seenStatements(large.map(({ name }) => name));
-    const suggestions = large.flatMap((view) =>
-      matviewIndexSuggestions(view, seen.statements, configOf(view).index_minimum_calls).map((suggestion) =>
-        suggestionFinding(view, suggestion),
+    const suggested = large.flatMap((view) =>
+      matviewIndexSuggestions(view, seen.statements, configOf(view).index_minimum_calls).map(
+        (suggestion) => ({ view, suggestion }),
       ),
+    );
+    const writeCost = yield* writeCosts(now, [...new Set(suggested.map(({ view }) => view.oid))]);
+    const suggestions = suggested.map(({ view, suggestion }) =>
+      suggestionFinding(view, suggestion, writeCost(view.oid, suggestion.columns)),
     );
     const noUnique = views.filter((view) => !canRefreshConcurrently(view));
 

@@ -48,7 +48,7 @@ async function workload(t: ExecutionContext, database: TestDatabase): Promise<vo
   });
   await pgbench(t, url, {
     transactions: 25,
-    text: `begin;\n${`${random}select customer from shop.orders where id = :id;\n`.repeat(50)}commit;`,
+    text: `begin;\n${`${random}select customer from shop.orders where id = :id;\n`.repeat(100)}commit;`,
   });
   await pgbench(t, url, {
     transactions: 6,
@@ -110,7 +110,7 @@ test('slow, spilling, chatty and fast statements are learned with their figures,
     [
       { kind: 'fast', text: insertText, calls: 11 },
       { kind: 'slow', text: slowText, calls: 4 },
-      { kind: 'slow', text: chattyText, calls: 1250 },
+      { kind: 'slow', text: chattyText, calls: 2500 },
       { kind: 'slow', text: spillingText, calls: 3 },
       { kind: 'fast', text: fastText, calls: 20 },
     ].sort((a, b) => (a.text < b.text ? -1 : 1)),

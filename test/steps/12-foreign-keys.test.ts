@@ -273,6 +273,43 @@ test('ranked by size, by deletes in the parent and by joins; small ones are noti
   t.is(busy!['severity'], 'info');
 });
 
+test('what an index would cost its writers is told, and one that only costs is held back', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`
+    create extension pg_stat_statements;
+    create table calm (id int primary key); create table busy (id int primary key);
+    create table to_calm (p int references calm, n int); create index on to_calm (n);
+    create table to_busy (p int references busy);
+    insert into busy select generate_series(1, 50); delete from busy;
+    select pg_stat_force_next_flush();
+  `);
+  await database.query('select maint.sample_workload(clock_timestamp())');
+  await database.query(`
+    insert into to_calm select null from generate_series(1, 3000);
+    insert into to_busy select null from generate_series(1, 2000);
+    analyze to_calm; analyze to_busy;
+    select pg_stat_force_next_flush()`);
+  await database.query('select maint.sample_workload(clock_timestamp())');
+  await run(database, { only });
+  const findings = await database.query<{
+    table_name: string;
+    severity: string;
+    detail: Record<string, unknown>;
+  }>(`select table_name, severity, detail from maint.findings where kind = $1 order by finding_id`, [kind]);
+  t.deepEqual(
+    findings.map(({ table_name, severity }) => [table_name, severity]),
+    [
+      ['to_busy', 'warning'],
+      ['to_calm', 'info'],
+    ],
+  );
+  const [busy, calm] = findings;
+  t.is(busy!.detail['held_back_because'], undefined);
+  t.like(busy!.detail['write_cost'], { indexes_on_table: 0, rows_inserted: 2000, new_entries: 2000 });
+  t.like(calm!.detail['write_cost'], { indexes_on_table: 1, rows_inserted: 3000, new_entries: 3000 });
+  t.regex(calm!.detail['held_back_because'] as string, /^3000 rows were written in /);
+});
+
 test('without pg_stat_statements joins are unknown, not none', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await database.query(shop);
