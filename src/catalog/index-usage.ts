@@ -185,6 +185,7 @@ const growthQuery = `
     from change as c
     where c.usage_id is null
     order by c.oid
+    on conflict (index_oid) do nothing
     returning usage_id
   )
   select pg_catalog.to_jsonb((select pg_catalog.count(*) from counted) + (select pg_catalog.count(*) from added)) as row
@@ -261,7 +262,7 @@ const addUnknownQuery = `
     from live as l
     where l.relkind = 'i' and l.oid not in (select u.index_oid from maint.index_usage as u)
     order by l.oid
-    -- Several actions at once look at the same new indexes.
+    -- A worker may look at the same moment as a run, or as another worker.
     on conflict (index_oid) do nothing
     returning usage_id
   ), renamed as (
