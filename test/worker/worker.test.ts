@@ -37,6 +37,10 @@ test('two workers, two hundred actions: each is done once, and one at a time for
     );
   }
   await waitForRow(database, `select where not exists (select from maint.action where finished_at is null)`);
+  t.deepEqual(
+    await database.query(`select status, outcome, error from maint.action where status <> 'succeeded'`),
+    [],
+  );
   const [done] = await database.query(
     `select count(*) filter (where status = 'succeeded')::int as succeeded, max(attempts) as attempts,
        count(distinct worker_id)::int as workers from maint.action`,
