@@ -280,6 +280,14 @@ const addUnknownQuery = `
  */
 export function* keepIndexIdentities(now: string): Program<void> {
   const { statistics, previous } = yield* statisticsState();
+  const [sampled] = yield* query<boolean>(
+    `select pg_catalog.to_jsonb(exists (
+       select from maint.index_usage_sample as s where s.sampled_at = $1::timestamptz and s.statistics = $2)) as row
+     order by 1`,
+    [now, statistics],
+  );
+  // Step 6 has just done it, in this run.
+  if (sampled === true) return;
   yield* query(carryOnQuery, [now, previous !== null && previous !== statistics]);
   yield* query(addUnknownQuery, [now]);
 }
