@@ -89,7 +89,7 @@ export function indexChart(index: ReportIndex): Html {
           'size',
         ],
       },
-      xAxis: timeAxis,
+      xAxis: foreseen === null ? timeAxis : { ...timeAxis, max: foreseen.crosses_to ?? foreseen.horizon },
       yAxis: [
         valueAxis(percent, { min: 0, max: 100, interval: 25 }),
         byteAxis(Math.max(...index.history.map(({ size }) => size), index.size_bytes), {
