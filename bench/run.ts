@@ -10,8 +10,9 @@ import { reindex } from './reindex.ts';
 import { stepsAgainstQueries } from './steps.ts';
 import type { Bench } from './support/bench.ts';
 import { say } from './support/print.ts';
+import { worker } from './worker.ts';
 
-const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, load, bloat, reindex, history];
+const benches: readonly Bench[] = [call, stepsAgainstQueries, catalog, history, load, bloat, reindex, worker];
 
 async function main(words: readonly string[]): Promise<number> {
   const isShort = (word: string): boolean => word === '--short' || word === '--quick';

@@ -109,7 +109,7 @@ const inventoryQuery = `
         select o.option_value::boolean from pg_catalog.pg_options_to_table(s.reloptions) as o
         where o.option_name = 'deduplicate_items'), true),
       'unique', s.indisunique, 'exclusion', s.indisexclusion,
-      'constraint', exists (select from pg_catalog.pg_constraint as k where k.conindid = s.oid and k.contype in ('p', 'u', 'x')),
+      'constraint', exists (select from pg_catalog.pg_constraint as k where k.conrelid = s.indrelid and k.conindid = s.oid and k.contype in ('p', 'u', 'x')),
       'extension', ${owningExtension('s.oid', 't.oid')},
       'entries', case when s.reltuples >= 0 and s.relpages > 0 then s.reltuples end,
       'live_rows', pg_catalog.pg_stat_get_live_tuples(t.oid), 'dead_rows', pg_catalog.pg_stat_get_dead_tuples(t.oid),

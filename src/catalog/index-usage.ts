@@ -185,6 +185,7 @@ const growthQuery = `
     from change as c
     where c.usage_id is null
     order by c.oid
+    on conflict (index_oid) do nothing
     returning usage_id
   )
   select pg_catalog.to_jsonb((select pg_catalog.count(*) from counted) + (select pg_catalog.count(*) from added)) as row
@@ -261,6 +262,8 @@ const addUnknownQuery = `
     from live as l
     where l.relkind = 'i' and l.oid not in (select u.index_oid from maint.index_usage as u)
     order by l.oid
+    -- A worker may look at the same moment as a run, or as another worker.
+    on conflict (index_oid) do nothing
     returning usage_id
   ), renamed as (
     update maint.index_usage as u set
@@ -277,6 +280,14 @@ const addUnknownQuery = `
  */
 export function* keepIndexIdentities(now: string): Program<void> {
   const { statistics, previous } = yield* statisticsState();
+  const [sampled] = yield* query<boolean>(
+    `select pg_catalog.to_jsonb(exists (
+       select from maint.index_usage_sample as s where s.sampled_at = $1::timestamptz and s.statistics = $2)) as row
+     order by 1`,
+    [now, statistics],
+  );
+  // Step 6 has just done it, in this run.
+  if (sampled === true) return;
   yield* query(carryOnQuery, [now, previous !== null && previous !== statistics]);
   yield* query(addUnknownQuery, [now]);
 }

@@ -57,6 +57,10 @@ function bossOver(client: pg.ClientBase): PgBoss {
     // What it would do more often costs an idle server queries, and nothing here is waiting for it.
     flowIntervalSeconds: forever,
     bamIntervalSeconds: 600,
+    // How long a job may go unnoticed whose worker is silent; actions are looked after by reconciliation.
+    superviseIntervalSeconds: 120,
+    monitorIntervalSeconds: 120,
+    registerInstance: false,
     queueCacheIntervalSeconds: 600,
     // Its indexes are looked after like all others.
     reindex: false,

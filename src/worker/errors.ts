@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { FailureError } from '../core/program.ts';
+import { sqlstate } from '../core/sqlstate.ts';
 
 /** Something the caller can mend: `problem` says what is wrong, `fix` what to do, a command where there is one. */
 export class CouldNotRun extends Error {
@@ -16,8 +18,12 @@ export class HeldUp extends Error {
   override readonly name = 'HeldUp';
 }
 
-/** SQLSTATE of an error that came from the server, else null. */
+/** SQLSTATE of an error that came from the server, also by way of a program; else null. */
 export function sqlstateOf(error: unknown): string | null {
+  if (error instanceof FailureError) {
+    const state = error.failure.sqlstate;
+    return state === sqlstate.notFromServer ? null : state;
+  }
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 

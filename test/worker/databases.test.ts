@@ -112,6 +112,7 @@ test('all databases: served where pg-maint is; let go in one line when it is rem
     await install(owned.href);
     // A run that is cut off would be told of, and rightly.
     await database.query('select maint.unschedule()');
+    await database.query(`select maint.configure('features.pattern_learning.enabled', 'false')`);
   }
   const server = new URL(kept.url);
   server.username = role;

@@ -77,7 +77,8 @@ async function patiently(database: TestDatabase, text: string): Promise<UnderWay
 
 for (const kind of kinds) {
   test(`${kind}: who queues behind its wait for the table goes on when it gives up, not when it has got it`, async (t) => {
-    const database = await withTable(t, 1000);
+    // On a busy machine its wait must last long enough to be seen.
+    const database = await withTable(t, 5000);
     const id = await queue(database, kind);
     // Events are committed with the intent: here it waits, with no limit, before the statement.
     const gate = await openTransaction(database, 'lock table maint.safeguard_event in share mode');

@@ -32,7 +32,8 @@ test('an exclusion constraint is left alone', async (t) => {
 
 test('a rebuild that is cut off removes its own leftover and no other', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query(`select maint.configure('operational.worker.build_lock_timeout', '100')`);
+  await database.query(`select maint.configure('operational.worker.build_lock_timeout', '100'),
+    maint.configure('operational.worker.lock_timeout', '6000')`);
   await database.query('create table public.t (a int); create index i on public.t (a)');
   // Another's leftover: invalid, of the same name pattern, there before.
   await database.query('insert into public.t values (1), (1)');

@@ -37,10 +37,18 @@ test('two workers, two hundred actions: each is done once, and one at a time for
     );
   }
   await waitForRow(database, `select where not exists (select from maint.action where finished_at is null)`);
+  t.deepEqual(
+    await database.query(`select status, outcome, error from maint.action where status <> 'succeeded'`),
+    [],
+  );
   const [done] = await database.query(
     `select count(*) filter (where status = 'succeeded')::int as succeeded, max(attempts) as attempts,
        count(distinct worker_id)::int as workers from maint.action`,
   );
+  const others = await database.query(
+    `select status, outcome, error from maint.action where status <> 'succeeded' order by action_id`,
+  );
+  t.deepEqual(others, []);
   t.deepEqual(done, { succeeded: 200, attempts: 1, workers: 2 });
   const [attempts] = await database.query(
     `select count(*)::int as events from maint.safeguard_event where event = 'attempt'`,
