@@ -1,4 +1,5 @@
 /** Makes build/out/sql (what an installation puts into a database) and build/out/worker (the command pg-maint). */
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
@@ -32,9 +33,17 @@ async function functionBody(entry: string, footer: string): Promise<string> {
 export const dispatcherBody = (): Promise<string> =>
   functionBody('src/plv8/dispatcher.ts', 'return maint.dispatch(request);');
 
-/** Of maint.judge_query(query text): a function of its own, as it is called for every statement. */
-export const queryRiskBody = (): Promise<string> =>
-  functionBody('src/plv8/query-risk.ts', 'return maint.judge(query);');
+/**
+ * Of maint.judge_query(query text), which is called for every statement: a role's session keeps what the script makes, under
+ * a name that changes with it, so that V8 compiles it once.
+ */
+export async function queryRiskBody(): Promise<string> {
+  const script = await functionBody('src/plv8/query-risk.ts', '');
+  const name = JSON.stringify(
+    `maint.judge_query ${createHash('sha256').update(script).digest('hex').slice(0, 16)}`,
+  );
+  return `if (!globalThis[${name}]) {\n${script}\nglobalThis[${name}] = maint.judge;\n}\nreturn globalThis[${name}](query);\n`;
+}
 
 /** Writes a file only as a whole, so that a reader at any moment sees the old or the new one. */
 function writeWhole(path: string, content: string): void {

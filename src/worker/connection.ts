@@ -9,6 +9,8 @@ export const lockClass = 1_835_100_526;
 export const runLock = 1;
 /** Held by install and uninstall to the end of their transaction. */
 export const installLock = 2;
+/** Held by a worker that measures an index which it has just rebuilt. */
+export const measurementLock = 4;
 
 /** Servers that were found without TLS where it is only preferred: not asked again by this process. */
 const withoutTls = new Set<string>();

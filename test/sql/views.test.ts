@@ -155,7 +155,7 @@ test('status counts what is open and says what comes next', async (t) => {
   t.like(await status(), { running: null });
 });
 
-test('every table, view, column of a view, function and argument list is documented', async (t) => {
+test('every table, view, column, function and argument list is documented', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   t.deepEqual(
     await database.query(`
@@ -163,8 +163,8 @@ test('every table, view, column of a view, function and argument list is documen
       where c.relnamespace = 'maint'::regnamespace and c.relkind in ('r', 'v') and obj_description(c.oid, 'pg_class') is null
       union all
       select format('%s.%s', c.relname, a.attname) from pg_class as c join pg_attribute as a on a.attrelid = c.oid
-      where c.relnamespace = 'maint'::regnamespace and c.relkind = 'v' and a.attnum > 0
-        and col_description(c.oid, a.attnum) is null
+      where c.relnamespace = 'maint'::regnamespace and c.relkind in ('r', 'v') and a.attnum > 0
+        and not a.attisdropped and col_description(c.oid, a.attnum) is null
       union all
       select p.oid::regprocedure::text from pg_proc as p
       where p.pronamespace = 'maint'::regnamespace and obj_description(p.oid, 'pg_proc') is null`),

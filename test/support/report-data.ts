@@ -73,6 +73,13 @@ export async function fillReport(database: TestDatabase): Promise<void> {
       case when u.usage_id < 4 then greatest(0, (60 - n * 0.9) / u.usage_id - 4) end,
       case when u.usage_id < 4 then (60 - n * 0.9) / u.usage_id + 4 end, 1, 'sampled_pages', 1, 1, false
     from maint.index_usage as u, generate_series(0, 60) as n;
+    insert into maint.forecast (usage_id, made_at, status, reason, behaviour, method, bloat_percent, threshold, days, days_low,
+      days_high, bloat_in_week, skill, error_days, size_bytes)
+    select usage_id, now(), case when usage_id = 3 then 'forecast' when usage_id = 4 then 'insufficient_history' else 'bloated' end,
+      case when usage_id = 4 then 'only 3 samples' when usage_id < 3 then 'past its threshold already' end, 'steady',
+      case when usage_id = 3 then 'drift' end, 20, 24, case when usage_id = 3 then 9 end, case when usage_id = 3 then 6 end,
+      case when usage_id = 3 then 12 end, case when usage_id = 3 then 23.1 end, 0.4, 1, 60000000
+    from maint.index_usage;
     insert into maint.query_interval (started_at, ended_at, snapshots, rolled_up, counters_lost, evictions, unreadable, statements)
     select now() - (n + 1) * interval '1 hour', now() - n * interval '1 hour', 1, true, false, 0, 0, 3
     from generate_series(0, 160) as n;

@@ -83,7 +83,7 @@ test('an action that can not be done in time ends with 1 and its reason; cancel 
   await redundant(database);
   await command('run', database.url, ...redundantOnly);
   await database.query(`select maint.bypass('actions', 'moving', now() + interval '1 day')`);
-  const applied = await command('apply', database.url, '1', '--wait', '--timeout', '2');
+  const applied = await command('apply', database.url, '1', '--wait', '--timeout', '12');
   t.is(applied.code, 1);
   t.regex(applied.out, /not done yet: bypass: .*moving/);
   t.regex((await command('cancel', database.url, '1')).out, /action 1 is taken back/);

@@ -1,5 +1,5 @@
 /** Plans a statement for any values of its constants and makes the features of it: for the worker and in the database. */
-import { query, queryOne } from '../../core/program.ts';
+import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
 import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
 import { planFeatures, relationsIn } from './plan-features.ts';
@@ -12,17 +12,7 @@ export type Explained =
   | { problem: TextProblem }
   | { problem: 'not_planned'; sqlstate: string; message: string };
 
-const factsQuery = `
-  select pg_catalog.jsonb_build_object('schema', n.nspname, 'name', c.relname, 'pages', c.relpages,
-      'rows', greatest(c.reltuples, 0),
-      'toast_pages', coalesce((select t.relpages from pg_catalog.pg_class as t where t.oid = c.reltoastrelid), 0),
-      'indexes', (select pg_catalog.count(*) from pg_catalog.pg_index as i where i.indrelid = c.oid),
-      'row_triggers', (select pg_catalog.count(*) from pg_catalog.pg_trigger as g
-        where g.tgrelid = c.oid and g.tgtype & 1 = 1)) as row
-  from pg_catalog.jsonb_array_elements($1::jsonb) as w (pair)
-  join pg_catalog.pg_namespace as n on n.nspname = w.pair ->> 0
-  join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = w.pair ->> 1
-  order by n.nspname, c.relname`;
+const factsQuery = 'select maint.relation_facts($1::jsonb) as row order by 1';
 
 interface Answer {
   plan?: ExplainedPlan;
@@ -54,6 +44,6 @@ export function* explainQuery(
   if (!answer.plan)
     return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };
   const names = relationsIn(answer.plan);
-  const facts = names.length === 0 ? [] : yield* query<RelationFacts>(factsQuery, [names]);
+  const facts = names.length === 0 ? [] : yield* queryOne<RelationFacts[]>(factsQuery, [names]);
   return { features: planFeatures(answer.plan, facts), cost: answer.plan.Plan['Total Cost'] };
 }

@@ -2,10 +2,12 @@
 import type pg from 'pg';
 import { configForObject, configOf } from '../../core/configuration.ts';
 import type { SettingsSnapshot } from '../../core/configuration.ts';
+import { FailureError, query } from '../../core/program.ts';
+import type { Program } from '../../core/program.ts';
 import indexHealth from '../../steps/07-index-health.ts';
 import { lookAtIndexes } from '../../steps/index-health/look.ts';
 import type { IndexHealthConfig } from '../../steps/index-health/settings.ts';
-import { queryRow } from '../connection.ts';
+import { lockClass, measurementLock, queryRow } from '../connection.ts';
 import { sqlstateOf } from '../errors.ts';
 import { runInTransaction } from '../host.ts';
 
@@ -20,7 +22,7 @@ export async function measureFresh(client: pg.ClientBase, oid: number): Promise<
     return null;
   } catch (error) {
     // A lost connection has no SQLSTATE, and ends the action.
-    if (sqlstateOf(error) === null) throw error;
+    if (sqlstateOf(error) === null && !(error instanceof FailureError)) throw error;
     return (error as Error).message;
   } finally {
     await client.query('set lock_timeout = 0');
@@ -36,5 +38,14 @@ async function measure(client: pg.ClientBase, oid: number): Promise<void> {
   if (!config.enabled) return;
   const configFor = (object: Parameters<typeof configForObject>[2]): IndexHealthConfig =>
     configForObject(indexHealth, settings, object) as unknown as IndexHealthConfig;
-  await runInTransaction(client, lookAtIndexes({ config, configFor, now }, oid));
+  await runInTransaction(client, alone(lookAtIndexes({ config, configFor, now }, oid)));
+}
+
+/** One after another: each of several rebuilds that end at once would write the same rows. */
+function* alone<Value>(program: Program<Value>): Program<Value> {
+  yield* query(
+    'select pg_catalog.to_jsonb(pg_catalog.pg_advisory_xact_lock($1::int, $2::int)::text) as row',
+    [lockClass, measurementLock],
+  );
+  return yield* program;
 }

@@ -1,8 +1,8 @@
 /** The charts of the report. */
-import type { ReportAction, ReportData, ReportIndex, SafeguardDay, Workload } from './data.ts';
+import type { IndexForecast, ReportAction, ReportData, ReportIndex, SafeguardDay, Workload } from './data.ts';
 import { band, byteAxis, c, figure, percent, quiet, timeAxis, valueAxis } from './figure.ts';
 import type { Colour, Point } from './figure.ts';
-import { bytes, count } from './html.ts';
+import { bytes, count, day } from './html.ts';
 import type { Html } from './html.ts';
 
 /** Open findings over the last days, stacked, the worst at the bottom. */
@@ -34,24 +34,45 @@ export function trendChart(trend: ReportData['trend']): Html {
   );
 }
 
+function inDays(iso: string, days: number): string {
+  return new Date(Date.parse(iso) + days * 86_400_000).toISOString();
+}
+
+function forecastSentence(forecast: IndexForecast): string {
+  const { status, reason, threshold, crosses_at: at, crosses_from: from, crosses_to: to } = forecast;
+  if (status !== 'forecast') return reason === null ? '' : `Nothing is foreseen: ${reason}`;
+  if (at === null) return `It does not pass ${percent(threshold)} within 14 days.`;
+  const range = `${from === null ? '' : `from ${day(from)} `}${to === null ? 'on' : `to ${day(to)}`}`;
+  return `It is expected to pass ${percent(threshold)} on ${day(at)} (${range}, in 8 of 10 cases).`;
+}
+
+/** From when to when it is expected to pass the threshold. */
+function crossing(forecast: IndexForecast | null): [{ xAxis: string }, { xAxis: string }][] {
+  if (forecast?.crosses_from == null) return [];
+  return [[{ xAxis: forecast.crosses_from }, { xAxis: forecast.crosses_to ?? forecast.horizon }]];
+}
+
 /** One index: bloat with its interval, what is expected of it, and its size. */
 export function indexChart(index: ReportIndex): Html {
   const measured = index.history.filter((each) => each.bloat !== null);
   const line = measured.map(({ at, bloat }): Point => [at, bloat ?? 0]);
   const bounded = measured.filter(({ low, high }) => low !== null && high !== null);
-  const { forecast } = index;
-  const last = line.at(-1);
-  const expected: Point[] = [
-    ...(last === undefined ? [] : [last]),
-    ...forecast.map(({ at, bloat }): Point => [at, bloat]),
-  ];
+  const foreseen = index.forecast?.status === 'forecast' ? index.forecast : null;
+  const expected: Point[] =
+    foreseen?.bloat_percent == null || foreseen.bloat_in_week === null
+      ? []
+      : [
+          [foreseen.made_at, foreseen.bloat_percent],
+          [inDays(foreseen.made_at, 7), foreseen.bloat_in_week],
+        ];
   const says =
     index.bloat_percent === null
       ? `Its bloat is not known: ${index.why}`
       : `${percent(index.bloat_percent)} bloat of ${bytes(index.size_bytes)}, ${bytes(index.wasted_bytes ?? 0)} to be had back. ${index.why}`;
+  const told = index.forecast === null ? says : `${says} ${forecastSentence(index.forecast)}`;
   return figure(
     index.name,
-    says,
+    told,
     {
       legend: {
         top: 0,
@@ -64,11 +85,11 @@ export function indexChart(index: ReportIndex): Html {
         data: [
           'bloat',
           ...(bounded.length > 0 ? ['19 of 20 cases'] : []),
-          ...(forecast.length > 0 ? ['expected', 'expected range'] : []),
+          ...(expected.length > 0 ? ['expected'] : []),
           'size',
         ],
       },
-      xAxis: timeAxis,
+      xAxis: foreseen === null ? timeAxis : { ...timeAxis, max: foreseen.crosses_to ?? foreseen.horizon },
       yAxis: [
         valueAxis(percent, { min: 0, max: 100, interval: 25 }),
         byteAxis(Math.max(...index.history.map(({ size }) => size), index.size_bytes), {
@@ -83,15 +104,6 @@ export function indexChart(index: ReportIndex): Html {
           'one',
           0.22,
         ),
-        ...(forecast.length === 0
-          ? []
-          : band(
-              'expected range',
-              forecast.map(({ at, low }): Point => [at, low]),
-              forecast.map(({ at, high }): Point => [at, high]),
-              'two',
-              0.22,
-            )),
         {
           ...quiet,
           name: 'bloat',
@@ -102,7 +114,7 @@ export function indexChart(index: ReportIndex): Html {
           itemStyle: { color: c('one') },
           data: line,
         },
-        ...(forecast.length === 0
+        ...(expected.length === 0
           ? []
           : [
               {
@@ -113,6 +125,19 @@ export function indexChart(index: ReportIndex): Html {
                 lineStyle: { color: c('two'), type: 'dashed' as const, width: 2 },
                 itemStyle: { color: c('two') },
                 data: expected,
+                markLine: {
+                  silent: true,
+                  symbol: 'none',
+                  label: { show: false },
+                  lineStyle: { color: c('warning'), type: 'dotted' as const },
+                  data: [{ yAxis: foreseen?.threshold ?? 0 }],
+                },
+                // When it passes the threshold, in 8 of 10 cases.
+                markArea: {
+                  silent: true,
+                  itemStyle: { color: c('two'), opacity: 0.18 },
+                  data: crossing(foreseen),
+                },
               },
             ]),
         {
@@ -136,13 +161,7 @@ export function indexChart(index: ReportIndex): Html {
           bytes(size),
           ...[bloat, low, high].map((each) => (each === null ? 'not measured' : percent(each))),
         ]),
-        ...forecast.map(({ at, bloat, low, high }) => [
-          `${at.slice(0, 10)} (expected)`,
-          '',
-          percent(bloat),
-          percent(low),
-          percent(high),
-        ]),
+        ...expected.map(([at, bloat]) => [`${at.slice(0, 10)} (expected)`, '', percent(bloat), '', '']),
       ],
     },
     'half',

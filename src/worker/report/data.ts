@@ -32,6 +32,21 @@ export interface ReportStep {
   duration_ms: number;
 }
 
+/** A row of maint.forecasts. */
+export interface IndexForecast {
+  status: string;
+  reason: string | null;
+  made_at: string;
+  bloat_percent: number | null;
+  bloat_in_week: number | null;
+  threshold: number;
+  /** When it passes the threshold, with the interval that holds that in 8 of 10 cases; null: not within 14 days. */
+  crosses_at: string | null;
+  crosses_from: string | null;
+  crosses_to: string | null;
+  horizon: string;
+}
+
 export interface ReportIndex {
   index_id: number;
   name: string;
@@ -41,7 +56,8 @@ export interface ReportIndex {
   wasted_bytes: number | null;
   bloat_percent: number | null;
   history: { at: string; size: number; bloat: number | null; low: number | null; high: number | null }[];
-  forecast: { at: string; bloat: number; low: number; high: number }[];
+  /** As step 16 has it; null where it has looked at no forecast of it yet. */
+  forecast: IndexForecast | null;
 }
 
 export interface ReportAction {
@@ -251,7 +267,8 @@ const indexes: Source = {
           'bloat', s.bloat_percent, 'low', s.bloat_low, 'high', s.bloat_high) order by s.sampled_at), '[]')
         from maint.index_history as s
         where s.index_id = h.index_id and s.sampled_at > pg_catalog.now() - interval '90 days') as history,
-      '[]'::jsonb as forecast
+      (select pg_catalog.to_jsonb(f) || pg_catalog.jsonb_build_object('horizon', f.made_at + interval '14 days')
+        from maint.forecasts as f where f.index_id = h.index_id) as forecast
     from maint.index_health as h
     order by array_position(array['bloated', 'unknown', 'underutilized', 'healthy'], h.verdict),
       coalesce(h.wasted_bytes, h.size_bytes) desc, h.index_id
