@@ -5,6 +5,8 @@ select
   u.index_name,
   m.verdict,
   m.why,
+  pg_size_pretty(m.size_bytes) as size,
+  pg_size_pretty(m.wasted_bytes) as wasted,
   m.size_bytes,
   m.bloat_percent,
   m.wasted_bytes,
@@ -38,6 +40,8 @@ comment on column maint.index_health.table_name is 'Its table, not quoted.';
 comment on column maint.index_health.index_name is 'The index, not quoted.';
 comment on column maint.index_health.verdict is 'healthy, bloated, underutilized or unknown.';
 comment on column maint.index_health.why is 'What the verdict rests on, in a sentence.';
+comment on column maint.index_health.size is 'Its size, for people.';
+comment on column maint.index_health.wasted is 'What a REINDEX would give back, for people.';
 comment on column maint.index_health.size_bytes is 'Its size.';
 comment on column maint.index_health.bloat_percent is '100 × (1 − size after a REINDEX ÷ size); null where it is not known.';
 comment on column maint.index_health.wasted_bytes is 'Bytes that a REINDEX would give back.';
