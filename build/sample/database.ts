@@ -11,6 +11,8 @@ async function withClient<Result>(
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
   const client = new pg.Client({ connectionString: url });
+  // When the server is stopped under it; the query under way, or the next one, fails with it.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     return await work(client);

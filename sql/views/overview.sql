@@ -112,7 +112,8 @@ with status as (
       when s.s ->> 'scheduled' = 'false' then 'no run by itself: not scheduled'
       when s.s ->> 'next_due_at' is null then 'no run: everything is bypassed'
       else 'next run due ' || case when (s.s ->> 'next_due_at')::timestamptz <= clock_timestamp() + interval '1 second'
-        then 'now' else 'at ' || to_char((s.s ->> 'next_due_at')::timestamptz, 'YYYY-MM-DD HH24:MI') end end
+        then 'now' else 'at ' || to_char((s.s ->> 'next_due_at')::timestamptz, 'YYYY-MM-DD HH24:MI') end
+        || case when coalesce((s.s #>> '{worker,alive}')::int, 0) = 0 then ', once a worker is alive' else '' end end
       || case when s.s -> 'last_run' = 'null' then ''
         else format(', last one %s at %s', s.s #>> '{last_run,status}',
           to_char((s.s #>> '{last_run,started_at}')::timestamptz, 'YYYY-MM-DD HH24:MI')) end,

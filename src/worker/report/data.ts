@@ -222,7 +222,7 @@ const sources = {
       select pg_catalog.date_trunc('hour', q.ended_at, 'UTC') as hour, q.verb, sum(q.calls)::float8 as calls,
         sum(q.total_exec_ms) as ms
       from maint.query_history as q
-      where q.ended_at > pg_catalog.now() - interval '7 days' and q.own is not true
+      where q.ended_at > pg_catalog.now() - interval '7 days' and q.own is not true and q.verb <> 'own'
       group by 1, 2
       order by 1, 2) as r`,
   },
