@@ -69,7 +69,10 @@ async function buildWorker(): Promise<void> {
   } as const;
   await build({
     ...shared,
-    entryPoints: { 'pg-maint': join(repository, 'src/worker/cli.ts') },
+    entryPoints: {
+      'pg-maint': join(repository, 'src/worker/cli.ts'),
+      parsing: join(repository, 'src/worker/parsing.ts'),
+    },
     packages: 'external',
     banner: { js: '#!/usr/bin/env node' },
   });

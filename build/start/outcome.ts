@@ -4,6 +4,7 @@ import { sqlstateOf } from '../../src/worker/errors.ts';
 
 export interface Outcome {
   finding_id: number;
+  kind: string;
   severity: string;
   summary: string;
   remedy: string | null;
@@ -20,7 +21,7 @@ export interface Outcome {
 /** The findings that some run saw since `since`, without the muted ones. */
 export async function outcomesSince(client: pg.Client, since: string): Promise<Outcome[]> {
   const { rows } = await client.query<Omit<Outcome, 'appliable'>>(
-    `select f.finding_id::int, f.severity, f.summary, f.remedy, f.resolved_at is not null as resolved,
+    `select f.finding_id::int, f.kind, f.severity, f.summary, f.remedy, f.resolved_at is not null as resolved,
        (select jsonb_build_object('action_id', a.action_id, 'status', a.status, 'outcome', a.outcome,
           'statement', a.statement)
         from maint.actions as a where a.finding_id = f.finding_id order by a.action_id desc limit 1) as action,

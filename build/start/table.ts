@@ -4,15 +4,26 @@ import { printable, printableSql } from '../../src/worker/printable.ts';
 import { painter } from '../../src/worker/render.ts';
 import type { Outcome } from './outcome.ts';
 
-const groups = ['cleaned', 'under way', 'waits for your word', 'for you to do', 'for you to know'] as const;
+const groups = [
+  'cleaned',
+  'no longer found',
+  'under way',
+  'waits for your word',
+  'for you to do',
+  'for you to know',
+] as const;
 type Group = (typeof groups)[number];
 
 function groupOf({ resolved, action, appliable, remedy }: Outcome): Group {
-  if (resolved) return 'cleaned';
+  // Gone because of what was done, or for a reason of its own: a pattern that got another name once its text was parsed.
+  if (resolved) return action?.status === 'succeeded' ? 'cleaned' : 'no longer found';
   if (action !== null && ['queued', 'running'].includes(action.status)) return 'under way';
   if (appliable) return 'waits for your word';
   return remedy === null ? 'for you to know' : 'for you to do';
 }
+
+/** What does well is many lines that say nothing to do: they are counted. */
+const isFastPattern = ({ kind }: Outcome): boolean => kind === 'query.fast_pattern';
 
 function size(bytes: number | null): string {
   if (bytes === null || bytes <= 0) return '';
@@ -28,6 +39,8 @@ function now(outcome: Outcome): string {
     case 'cleaned':
       if (action?.statement == null) return 'gone';
       return `gone: ${printableSql(action.statement)}${size(freed)}`;
+    case 'no longer found':
+      return 'gone by itself';
     case 'under way':
       return `${action?.status ?? ''}: ${printable(action?.outcome ?? 'not begun yet')}`;
     case 'waits for your word':
@@ -54,7 +67,10 @@ export function renderOutcomes(outcomes: readonly Outcome[], options: { colour: 
     if (members.length === 0) continue;
     counts.push(`${members.length} ${members.length === 1 ? group : group.replace(/^waits/, 'wait')}`);
     table.push([{ colSpan: 2, content: paint(group === 'cleaned' ? 'green' : 'bold', group) }]);
-    for (const outcome of members) table.push([printable(outcome.summary), now(outcome)]);
+    const [fast, others] = [members.filter(isFastPattern), members.filter((each) => !isFastPattern(each))];
+    for (const outcome of others) table.push([printable(outcome.summary), now(outcome)]);
+    if (fast.length > 0)
+      table.push([`${fast.length} fast query ${fast.length === 1 ? 'pattern' : 'patterns'}`, '']);
   }
   return `${table.toString()}\n${counts.join(', ')}\n`;
 }

@@ -106,9 +106,11 @@ export async function ensureQueues(client: pg.Client): Promise<void> {
     }
     const [failure] = failures;
     if (failure) throw failure;
+  } catch (error) {
+    // pg-boss leaves its transaction open where a statement of it fails. Where the connection is gone, there is none.
+    await client.query('rollback').catch(() => undefined);
+    throw error;
   } finally {
-    // pg-boss leaves its transaction open where a statement of it fails.
-    await client.query('rollback');
     await client.query('select pg_catalog.pg_advisory_unlock($1, $2)', [lockClass, installLock]);
   }
 }

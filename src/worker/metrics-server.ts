@@ -5,10 +5,13 @@ import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import type pg from 'pg';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Gauge as GaugeType, Registry as RegistryType } from 'prom-client';
 import { queryRow } from './connection.ts';
 import { messageOf } from './errors.ts';
 import { connectAsOwner } from './session.ts';
+
+// Loaded with this file, which a worker without --metrics-port does not load: it takes 10 MB.
+const { collectDefaultMetrics, Gauge, Registry } = await import('prom-client');
 
 /** A scrape gives up before Prometheus does, whose own patience is ten seconds. */
 const patienceMs = 8000;
@@ -85,7 +88,7 @@ class Probe {
   }
 }
 
-async function metricsText(probes: readonly Probe[], ofProcess: Registry): Promise<string> {
+async function metricsText(probes: readonly Probe[], ofProcess: RegistryType): Promise<string> {
   const registry = new Registry();
   const up = new Gauge({
     name: 'pg_maint_up',
@@ -93,7 +96,7 @@ async function metricsText(probes: readonly Probe[], ofProcess: Registry): Promi
     labelNames: ['database', 'server'],
     registers: [registry],
   });
-  const gauges = new Map<string, Gauge>();
+  const gauges = new Map<string, GaugeType>();
   const answers = await Promise.allSettled(probes.map((probe) => probe.ask()));
   for (const [index, answer] of answers.entries()) {
     if (answer.status === 'rejected') {

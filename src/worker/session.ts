@@ -26,15 +26,22 @@ export async function settleSession(client: pg.ClientBase): Promise<void> {
 
 /** A connection with the rights of the owner of schema maint. Throws CouldNotRun where there is no such schema. */
 export async function connectAsOwner(url: string | undefined): Promise<pg.Client> {
+  return (await openSession(url)).client;
+}
+
+/** The same, with the number of the server's process. */
+export async function openSession(url: string | undefined): Promise<{ client: pg.Client; pid: number }> {
   const client = await connect(url);
   try {
-    const { rowCount } = await client.query(
-      `select ${settle}, pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(n.nspowner)::text, false)
+    const { rows } = await client.query<{ pid: number }>(
+      `select pg_catalog.pg_backend_pid() as pid, ${settle},
+         pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(n.nspowner)::text, false)
        from pg_catalog.pg_namespace as n where n.nspname = 'maint'`,
     );
-    if (rowCount === 0)
+    const [row] = rows;
+    if (row === undefined)
       throw new CouldNotRun('pg-maint is not installed in this database', 'pg-maint install URL');
-    return client;
+    return { client, pid: row.pid };
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;

@@ -25,9 +25,6 @@ export interface StationOptions {
   log: (line: string) => void;
 }
 
-/** How long nothing may happen before it looks by itself: a notification can be lost with a connection. */
-const idlePollMs = 30_000;
-
 /** What works while the connections last. */
 interface Post {
   control: SharedSession;
@@ -117,6 +114,7 @@ export class Station {
     });
     client.on('notification', ({ payload }) => {
       if (payload === 'settings') chores.settingsChanged();
+      else jobs.look();
       this.#wake.now();
     });
     return { control, jobs, chores };
@@ -128,7 +126,7 @@ export class Station {
       const choresMs = await chores.begin();
       const jobsMs = await jobs.begin(control);
       const touchMs = await jobs.touch();
-      if (jobsMs > 0) await this.#wake.sleep(Math.min(idlePollMs, choresMs, jobsMs, touchMs));
+      if (jobsMs > 0) await this.#wake.sleep(Math.min(choresMs, jobsMs, touchMs));
     }
   }
 

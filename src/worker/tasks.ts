@@ -1,7 +1,6 @@
 /** Work under way, each on a connection of its own, so that the worker can wait for it or cut its statement off. */
 import type pg from 'pg';
-import { queryRow } from './connection.ts';
-import { connectAsOwner } from './session.ts';
+import { openSession } from './session.ts';
 
 interface Task {
   /** The session that does the work; null before it is there. */
@@ -47,10 +46,10 @@ export class Tasks {
   }
 
   async #perform(task: Task, work: (client: pg.Client) => Promise<void>): Promise<void> {
-    const client = await connectAsOwner(this.#url);
+    const { client, pid } = await openSession(this.#url);
     try {
       if (this.#cancelled) throw new Error('the worker is stopping');
-      task.pid = (await queryRow<{ pid: number }>(client, 'select pg_catalog.pg_backend_pid() as pid')).pid;
+      task.pid = pid;
       await work(client);
     } finally {
       await client.end().catch(() => undefined);

@@ -24,6 +24,15 @@ const answerWithinMs = 10_000;
 /** At a time: the rest waits for the next look. */
 const atATime = 20;
 
+/** Of alert `a`, for $1 the least severity. */
+const notTakenUp = `a.created_at > pg_catalog.clock_timestamp() - interval '1 day'
+    and array_position(array['info', 'warning', 'critical'], a.severity)
+      >= array_position(array['info', 'warning', 'critical'], $1)
+    and not exists (select from maint.alert_delivery as d where d.alert_id = a.alert_id)`;
+
+/** Of delivery `d`. */
+const isDue = `d.status = 'waiting' and d.next_attempt_at <= pg_catalog.clock_timestamp()`;
+
 /** Takes up alerts that nobody has looked at. Those from before the webhook was configured are old news after a day. */
 const takeUp = `
   insert into maint.alert_delivery (alert_id, status)
@@ -41,10 +50,7 @@ const takeUp = `
           and not exists (select from maint.alert_delivery as d where d.alert_id = b.alert_id))
     then 'repeated' else 'waiting' end
   from maint.alert as a
-  where a.created_at > pg_catalog.clock_timestamp() - interval '1 day'
-    and array_position(array['info', 'warning', 'critical'], a.severity)
-      >= array_position(array['info', 'warning', 'critical'], $1)
-    and not exists (select from maint.alert_delivery as d where d.alert_id = a.alert_id)
+  where ${notTakenUp}
   order by a.alert_id`;
 
 const due = `
@@ -58,7 +64,7 @@ const due = `
     select d.alert_id, d.attempts, a.run_id, a.step_number, a.severity, a.message, a.detail, a.created_at
     from maint.alert_delivery as d
     join maint.alert as a on a.alert_id = d.alert_id
-    where d.status = 'waiting' and d.next_attempt_at <= pg_catalog.clock_timestamp()
+    where ${isDue}
     order by d.alert_id
     limit ${atATime}) as w`;
 
@@ -112,6 +118,17 @@ function pauseSeconds(attempts: number, { afterSeconds }: Refusal): number {
 
 function isStopped({ signal }: WebhookOptions): boolean {
   return signal.aborted;
+}
+
+/** Whether deliverAlerts would find anything to do. */
+export async function alertsAreWaiting(client: pg.ClientBase, minSeverity: string): Promise<boolean> {
+  const { waiting } = await queryRow<{ waiting: boolean }>(
+    client,
+    `select exists (select from maint.alert as a where ${notTakenUp})
+       or exists (select from maint.alert_delivery as d where ${isDue}) as waiting`,
+    [minSeverity],
+  );
+  return waiting;
 }
 
 /** Returns what could not be delivered and will not be tried again, for the log. Stops at the signal. */

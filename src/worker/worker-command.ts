@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { messageOf, CouldNotRun } from './errors.ts';
-import { startMetricsServer } from './metrics-server.ts';
+import type { MetricsServer } from './metrics-server.ts';
 import { printable } from './printable.ts';
 import { runWorker } from './worker.ts';
 
@@ -33,6 +33,24 @@ function stopSignal(): AbortSignal {
     });
   }
   return stop.signal;
+}
+
+async function serveMetrics(
+  targets: readonly (string | undefined)[],
+  host: string,
+  port: number,
+  log: (line: string) => void,
+): Promise<MetricsServer> {
+  const { startMetricsServer } = await import('./metrics-server.ts');
+  try {
+    return await startMetricsServer({ targets, port, host, log });
+  } catch (error) {
+    throw new CouldNotRun(
+      `can't serve metrics on ${host}:${port}: ${messageOf(error)}`,
+      'give another --metrics-port or --metrics-host',
+      { cause: error },
+    );
+  }
 }
 
 export function addWorkerCommand(program: Command, writeError: (text: string) => void): void {
@@ -70,17 +88,7 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
       const which = urls.length === 1 ? 'one database' : `${urls.length} databases`;
       log(`started, ${allDatabases ? 'all databases that have pg-maint' : which}`);
       const metrics =
-        metricsPort === undefined
-          ? null
-          : await startMetricsServer({ targets: urls, port: metricsPort, host: metricsHost, log }).catch(
-              (error: unknown) => {
-                throw new CouldNotRun(
-                  `can't serve metrics on ${metricsHost}:${metricsPort}: ${messageOf(error)}`,
-                  'give another --metrics-port or --metrics-host',
-                  { cause: error },
-                );
-              },
-            );
+        metricsPort === undefined ? null : await serveMetrics(urls, metricsHost, metricsPort, log);
       if (metrics !== null) log(`metrics on http://${metricsHost}:${metrics.port}/metrics`);
       await runWorker({ urls, allDatabases, concurrency, stopSeconds: stopAfter, signal, log });
       await metrics?.close();

@@ -40,6 +40,11 @@ export interface Chore {
   onSettings?: boolean;
   /** Seconds from one start to the next, null for not at all. All chores together: under a query per second. */
   everySeconds(config: ChoreConfig): number | null;
+  /**
+   * Whether there is anything to do, asked on the shared connection each time it is due: one quick statement, where those of
+   * a connection of its own would come again and again for nothing. Absent for always.
+   */
+  wanted?(client: pg.ClientBase, config: ChoreConfig): Promise<boolean>;
   /** What it returns says when it wants to be called again, where that is earlier. */
   run(client: pg.Client, context: ChoreContext): Promise<{ againInSeconds: number } | undefined>;
 }

@@ -1,5 +1,5 @@
 /** Posts alerts to the webhook, where one is configured. */
-import { deliverAlerts } from '../webhook.ts';
+import { alertsAreWaiting, deliverAlerts } from '../webhook.ts';
 import type { Chore, ChoreConfig } from './chore.ts';
 
 function textOf(config: ChoreConfig, key: string): string {
@@ -13,6 +13,7 @@ export default {
   connection: 'own',
   // Soon enough for a person, seldom enough for the server.
   everySeconds: (config) => (textOf(config, 'webhook_url') === '' ? null : 10),
+  wanted: (client, config) => alertsAreWaiting(client, textOf(config, 'webhook_min_severity')),
   async run(client, { config, signal, log }) {
     const url = textOf(config, 'webhook_url');
     if (!/^https?:\/\//.test(url) || !URL.canParse(url))

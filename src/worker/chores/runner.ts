@@ -102,6 +102,7 @@ export class ChoreRunner {
     const { control, tasks } = this.#options;
     progress.dueAt = null;
     progress.begunAt = performance.now();
+    if (!(await this.#isWanted(chore, progress))) return;
     if (chore.for === 'database') {
       const every = chore.everySeconds(this.#config) ?? 0;
       const seconds = await control.use((client) => claim(client, chore.name, every));
@@ -127,6 +128,16 @@ export class ChoreRunner {
         this.#options.changed();
       });
     this.#shared.add(ended);
+  }
+
+  async #isWanted(chore: Chore, progress: Progress): Promise<boolean> {
+    const { control } = this.#options;
+    try {
+      return await control.use(async (client) => (await chore.wanted?.(client, this.#config)) ?? true);
+    } catch (error) {
+      await this.#failed(chore, progress, error);
+      return false;
+    }
   }
 
   async #runShared(chore: Chore, progress: Progress, client: pg.Client): Promise<void> {

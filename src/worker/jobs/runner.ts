@@ -12,6 +12,8 @@ import type { JobContext, JobKind } from './job.ts';
 const touchEveryMs = (heartbeatSeconds * 1000) / 3;
 /** How soon to ask again for a job that is due and can't be had: one of the same table is under way, for instance. */
 const dueEveryMs = 2000;
+/** How long nothing may happen before it asks by itself: a notification can be lost with a connection. */
+const idlePollMs = 30_000;
 
 export interface RunnerOptions {
   boss: PgBoss;
@@ -47,6 +49,9 @@ export class JobRunner {
   /** Queue -> the jobs of it that are under way here. */
   readonly #held = new Map<string, Set<string>>();
   #nextTouch = 0;
+  #nextLook = 0;
+  /** There may be something to begin that was not there at the last look. */
+  #mayBeMore = true;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -69,11 +74,19 @@ export class JobRunner {
     return this.#held.get(queue) ?? new Set();
   }
 
+  /** The next `begin` asks the database again, and not only when the time for it has come. */
+  look(): void {
+    this.#mayBeMore = true;
+  }
+
   /**
-   * Begins what is due and has a place. Returns the milliseconds until there may be more to begin, Infinity where nothing
-   * waits; 0 when it began something, as there may be more behind it.
+   * Begins what is due and has a place. Returns the milliseconds until there may be more to begin; 0 when it began something, as there may be more behind it.
    */
   async begin(control: SharedSession): Promise<number> {
+    const untilLook = this.#nextLook - performance.now();
+    if (!this.#mayBeMore && untilLook > 0) return untilLook;
+    // Before the query: what comes while it is under way is asked for again.
+    this.#mayBeMore = false;
     const free = this.#queues.filter(({ queue, places }) => this.count(queue) < places);
     const queues = free.map(({ queue }) => queue);
     const due = await control.use((client) => dueInMs(client, queues));
@@ -82,9 +95,14 @@ export class JobRunner {
       const ms = due.get(each.queue);
       if (ms !== undefined && ms <= 0) begun += await this.#fetch(each);
     }
-    if (begun > 0) return 0;
-    const next = Math.min(Infinity, ...due.values());
-    return next <= 0 ? dueEveryMs : next;
+    if (begun > 0) {
+      this.#mayBeMore = true;
+      return 0;
+    }
+    const next = Math.min(idlePollMs, ...due.values());
+    const wait = next <= 0 ? dueEveryMs : next;
+    this.#nextLook = performance.now() + wait;
+    return wait;
   }
 
   async #fetch(served: Served): Promise<number> {
@@ -106,13 +124,16 @@ export class JobRunner {
         const output = await served.perform(client, job, { ...context, jobId: job.id });
         await boss.complete(queue, job.id, output);
         this.#heldOf(queue).delete(job.id);
+        this.look();
       },
       async (error) => {
         this.#heldOf(queue).delete(job.id);
         failed();
         context.log(`${served.describe(job)}: ${messageOf(error)}`);
         // Where the connection is gone, silence says the same a little later.
-        await boss.fail(queue, job.id, { message: messageOf(error) });
+        await boss.fail(queue, job.id, { message: messageOf(error) }).finally(() => {
+          this.look();
+        });
       },
     );
   }

@@ -2,6 +2,7 @@
  * The program of a training process: one job comes in as a message, its outcome goes out as one. It has no connection to a
  * database, and the libraries it needs are in no other process.
  */
+import { answerJob } from '../child-process.ts';
 import type { TrainedQueryRisk, TrainingSettings, Sample, Evaluation } from './train-query-risk.ts';
 import type { QueryRiskModel } from '../../catalog/query-risk/model.ts';
 import type { ForecastInput, ForecastOutcome } from '../forecast/forecast.ts';
@@ -26,8 +27,6 @@ export interface QueryRiskOutcome {
 export type TrainingOutcome =
   { kind: 'query_risk'; outcome: QueryRiskOutcome } | { kind: 'forecast'; outcome: ForecastOutcome };
 
-export type TrainingMessage = { ok: true; outcome: TrainingOutcome } | { ok: false; message: string };
-
 async function perform(job: TrainingJob): Promise<TrainingOutcome> {
   // Imported when asked for: a forecast needs no XGBoost, a model no data frames.
   if (job.kind === 'forecast') {
@@ -45,19 +44,4 @@ async function perform(job: TrainingJob): Promise<TrainingOutcome> {
   };
 }
 
-function answer(message: TrainingMessage): void {
-  process.send?.(message, () => process.exit(message.ok ? 0 : 1));
-}
-
-// Whoever wanted it is gone.
-process.on('disconnect', () => process.exit(1));
-process.once('message', (job: TrainingJob) => {
-  perform(job).then(
-    (outcome) => {
-      answer({ ok: true, outcome });
-    },
-    (error: unknown) => {
-      answer({ ok: false, message: error instanceof Error ? error.message : String(error) });
-    },
-  );
-});
+answerJob(perform);

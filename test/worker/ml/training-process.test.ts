@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import test from 'ava';
 import { outDirectory } from '../../../build/paths.ts';
-import type { TrainingMessage } from '../../../src/worker/ml/training.ts';
-import { train, TrainingFailed } from '../../../src/worker/ml/training-process.ts';
+import { ProcessFailed } from '../../../src/worker/child-process.ts';
+import type { Answer } from '../../../src/worker/child-process.ts';
+import type { TrainingOutcome } from '../../../src/worker/ml/training.ts';
+import { train } from '../../../src/worker/ml/training-process.ts';
 import { featureNames } from '../../../src/catalog/query-risk/feature-names.ts';
 import type { Sample } from '../../../src/worker/ml/train-query-risk.ts';
 import { Random, seedOfRun } from '../../property/random.ts';
@@ -38,7 +40,7 @@ test('trains in a process of its own, and the same samples give the same model',
 
 test('one that takes too long is killed; one that is not wanted any more too', async (t) => {
   await t.throwsAsync(train<'query_risk'>(job(3000), { timeoutSeconds: 0.2, signal: never }), {
-    instanceOf: TrainingFailed,
+    instanceOf: ProcessFailed,
     message: /longer than 0.2 s/,
   });
   const controller = new AbortController();
@@ -53,7 +55,7 @@ test('one that takes too long is killed; one that is not wanted any more too', a
 test('what goes wrong in it is said', async (t) => {
   const broken = { ...job(10), training: [{ group: 'a', features: [1], cost: 1, mean_ms: NaN }] };
   await t.throwsAsync(train<'query_risk'>(broken, { timeoutSeconds: 60, signal: never }), {
-    instanceOf: TrainingFailed,
+    instanceOf: ProcessFailed,
     message: /finite/,
   });
 });
@@ -77,7 +79,7 @@ test('the program that is shipped answers a forecast, with danfojs within it', a
       indexes: [0, 1, 2].map((id) => ({ index_id: id, threshold: 25, points: growing(id) })),
     },
   });
-  const [message] = (await once(child, 'message')) as [TrainingMessage];
+  const [message] = (await once(child, 'message')) as [Answer<TrainingOutcome>];
   t.true(message.ok);
   if (!message.ok || message.outcome.kind !== 'forecast') return;
   t.is(message.outcome.outcome.forecasts.length, 3);
