@@ -114,3 +114,11 @@ insert into audit
     timestamptz '2025-01-01' + n * interval '2 minutes', jsonb_build_object('a', md5(n::text), 'b', n),
     jsonb_build_object('a', md5((n + 1)::text), 'b', n + 1, 'c', repeat('x', n % 200))
   from generate_series(1, (120000 * :scale)::int) as n;
+
+-- Functions as applications have them, of which the planner takes each to cost the same: one looks up rows, one formats,
+-- one computes.
+create function order_total(of_order int) returns numeric language plpgsql stable as
+  $$ begin return (select sum(i.quantity * i.price) from order_item as i where i.order_id = of_order); end $$;
+create function order_label(of_order int, status text) returns text language plpgsql stable as
+  $$ begin return format('%s (%s)', lpad(of_order::text, 9, '0'), upper(status)); end $$;
+create function round_up(amount numeric) returns numeric language sql immutable as $$ select ceil(amount) $$;

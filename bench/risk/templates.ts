@@ -6,6 +6,7 @@ import {
   kindOf,
   large,
   moment,
+  orders,
   statuses,
   tables,
   withJson,
@@ -260,6 +261,48 @@ export const templates: readonly Template[] = [
   template('not_indexed_pair', (d) => {
     const t = d.pick(large);
     return `select id from ${t.name} where ${d.pick(t.plain)} between ${d.int(1, 40)} and ${d.int(41, 60)} and ${t.time} ${d.pick(['>', '<'])} ${moment(d, t)} ${d.pick(['', 'limit 10', 'order by id limit 10'])}`;
+  }),
+  // What the templates before lacked and applications have: conditions that say nearly the same (a city is in one country, an
+  // order is shipped days after it), which the planner multiplies as if they were independent; functions of very different
+  // price, all of which it takes to cost the same; text search without an index; JSON taken apart; and forms whose fields
+  // may be left empty.
+  template('correlated_pair', (d) => {
+    const where = d.pick([
+      `c.country_id = ${d.int(1, 12)} and c.city like 'city ${d.int(1, 9)}%'`,
+      `c.city = 'city ${d.int(1, 12)}0' and c.country_id < ${d.int(10, 60)}`,
+      `c.signed_up > '2024-02-01' and c.id > ${d.int(2000, 6000)}`,
+    ]);
+    return d.pick([
+      `select count(*) from customer as c where ${where}`,
+      `select count(*), max(o.total) from customer as c join orders as o on o.customer_id = c.id where ${where}`,
+      `select c.id, count(*) from customer as c join orders as o on o.customer_id = c.id join order_item as i on i.order_id = o.id where ${where} group by c.id order by 2 desc limit 10`,
+    ]);
+  }),
+  template(
+    'shipped_in_time',
+    (d) =>
+      `select ${d.pick(['count(*)', 'avg(o.total)', 'max(o.shipped_at - o.ordered_at)'])} from orders as o ${d.pick(['', 'join payment as p on p.order_id = o.id', 'join customer as c on c.id = o.customer_id'])} where o.ordered_at >= ${moment(d, orders, 30)} and o.shipped_at < ${moment(d, orders, 60)} and o.shipped_at >= o.ordered_at`,
+  ),
+  template('function_for_each', (d) => {
+    const call = d.pick(['order_total(o.id)', 'order_label(o.id, o.status)', 'round_up(o.total)']);
+    return d.pick([
+      `select o.id, ${call} from orders as o where o.customer_id = ${d.int(1, 400)}`,
+      `select ${call.includes('label') ? 'count' : 'sum'}(${call}) from orders as o where o.id between ${d.int(1, 90)} and ${d.int(1500, 2500)}`,
+      `select count(*) from orders as o where ${call} is not null and o.ordered_at < '2024-06-1${d.int(0, 9)}'`,
+    ]);
+  }),
+  template('text_search', (d) => {
+    const t = d.pick(tables);
+    return `select ${d.pick(['count(*)', 'id', 'max(id)'])} from ${t.name} where to_tsvector('${d.pick(['english', 'simple'])}', ${d.pick(t.texts)}) @@ plainto_tsquery('${d.pick(['english', 'simple'])}', 'help') and id < ${d.int(500, 6000)}${d.pick(['', ' and id > 100'])} group by ${d.pick(['id', 'id, ' + t.time])} limit 20`;
+  }),
+  template('json_each', (d) => {
+    const t = d.pick(withJson);
+    return `select f.key, count(*) from ${t.name} as t cross join lateral jsonb_each_text(t.${d.pick(t.jsons)}) as f where t.${t.time} > ${moment(d, t)}${d.pick(['', ` and t.id < ${d.int(500, 5000)}`])} group by 1${d.pick(['', ' order by 2 desc', ' having count(*) > 3'])}`;
+  }),
+  template('form_with_empty_fields', (d) => {
+    const t = d.pick(withKinds);
+    const [column, values] = d.pick(t.kinds);
+    return `select ${d.pick(['count(*)', 'max(id)', 'min(id)'])} from ${t.name} where (${d.int(0, 1)} = 0 or ${column} = '${d.pick(values)}') and (${d.int(0, 1)} = 0 or ${d.pick(t.texts)} like 'a%') and (${d.int(0, 1)} = 0 or id = ${d.int(1, 5000)})`;
   }),
   writing('update_one', (d) => {
     const t = d.pick(tables);

@@ -2,7 +2,7 @@
 import { judgeQuery } from '../catalog/query-risk/judge.ts';
 import type { CachedModel, Judgement } from '../catalog/query-risk/judge.ts';
 import { runSync } from '../core/drivers.ts';
-import { plv8Host, serverError } from './host.ts';
+import { keptPlansHost, serverError } from './host.ts';
 
 /** A role's own in each session, and gone with it. */
 const session = globalThis as { maintQueryRiskModel?: CachedModel };
@@ -16,7 +16,7 @@ export function judge(query: string): Judgement {
           session.maintQueryRiskModel = cached;
         },
       }),
-      plv8Host,
+      keptPlansHost,
     );
   } catch (error) {
     throw serverError(error);

@@ -5,7 +5,7 @@ import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
 import { planFeatures, relationsIn } from './plan-features.ts';
 import type { ExplainedPlan, RelationFacts } from './plan-features.ts';
 import { asNull, readQuery } from './query-text.ts';
-import type { TextProblem } from './query-text.ts';
+import type { QueryText, TextProblem } from './query-text.ts';
 
 export type Explained =
   | { features: number[]; cost: number }
@@ -26,7 +26,14 @@ export function* explainQuery(
   planner: 'maint.explain_generic' | 'pg_temp.explain_generic' = 'maint.explain_generic',
 ): Program<Explained> {
   const read = readQuery(text);
-  if ('problem' in read) return read;
+  return 'problem' in read ? read : yield* explainRead(read, planner);
+}
+
+/** The same for a text that was read already. */
+export function* explainRead(
+  read: QueryText,
+  planner: 'maint.explain_generic' | 'pg_temp.explain_generic' = 'maint.explain_generic',
+): Program<Explained> {
   const ask = (statement: string, parameters: number): Program<Answer> =>
     queryOne<Answer>(`select ${planner}($1, $2::int, $3) as row order by 1`, [
       statement,

@@ -1,7 +1,7 @@
 /** What maint.query_risk answers: asks for the model, plans, scores, decides. */
 import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
-import { explainQuery } from './explain.ts';
+import { explainRead } from './explain.ts';
 import { assess, reasonsFor } from './model.ts';
 import type { QueryRiskModel } from './model.ts';
 import { featureVersion, touchesNoTable } from './feature-names.ts';
@@ -73,7 +73,7 @@ export function* judgeQuery(text: string, cache: ModelCache): Program<Judgement>
   if ('problem' in read) return allowed(read.problem, null);
   const { answer, model } = yield* modelInUse(cache);
   const modelId = answer.model_id;
-  const explained = yield* explainQuery(text);
+  const explained = yield* explainRead(read);
   if ('problem' in explained) {
     const why = explained.problem === 'not_planned' ? `: ${explained.message}` : '';
     return allowed(`${explained.problem}${why}`, modelId);

@@ -60,10 +60,21 @@ export function distance(a: readonly number[], b: readonly number[]): number {
   return Math.sqrt(sum / Math.max(1, a.length));
 }
 
+/** To the nearest of the points. One that is further away already is left there: this is asked for every statement. */
+function leastDistance(place: readonly number[], points: readonly (readonly number[])[]): number {
+  let least = Infinity;
+  for (const point of points) {
+    let sum = 0;
+    for (let index = 0; index < place.length && sum < least; index += 1)
+      sum += ((place[index] ?? 0) - (point[index] ?? 0)) ** 2;
+    if (sum < least) least = sum;
+  }
+  return Math.sqrt(least / Math.max(1, place.length));
+}
+
 /** 1 up to `near`, 0.5 at `far`, 0 from twice as far on. */
 export function confidenceOf({ scale, points, near, far }: KnownRegion, features: readonly number[]): number {
-  const place = scaled(features, scale);
-  const nearest = points.reduce((least, point) => Math.min(least, distance(place, point)), Infinity);
+  const nearest = leastDistance(scaled(features, scale), points);
   if (nearest <= near) return 1;
   if (nearest <= far) return 1 - (0.5 * (nearest - near)) / (far - near);
   return Math.max(0, 1 - nearest / (2 * far));
