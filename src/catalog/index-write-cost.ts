@@ -153,8 +153,8 @@ function costOf(workload: TableWorkload, columns: readonly string[], updates: Up
 }
 
 /**
- * Milliseconds that one more index entry costs a writer: finding its leaf, the entry, its WAL. Measured at 5 to 30 µs on
- * small indexes in memory; a cold leaf costs more. Too low suggests an index that costs more than it gives, which every
+ * Milliseconds that one more index entry costs a writer: finding its leaf, the entry, its WAL. An assumption for leaves that
+ * are in memory, which no bench here measures yet; a cold leaf costs more. Too low suggests an index that costs more than it gives, which every
  * writer pays for ever; too high holds back one that a person can still find in the pattern's suggestions.
  */
 export const millisecondsPerIndexEntry = 0.02;

@@ -120,6 +120,11 @@ function staleUnknownBecause(view: MaterializedView, tracked: boolean): string |
   return null;
 }
 
+/** The calls that an index would serve for each entry that concurrent refreshes add to it: the best suggestion first. */
+function callsForEachEntry(idea: { suggestion: MatviewIndexSuggestion; cost: WriteCost | null }): number {
+  return idea.suggestion.calls / (1 + (idea.cost?.new_entries ?? 0));
+}
+
 function suggestionFinding(
   view: MaterializedView,
   suggestion: MatviewIndexSuggestion,
@@ -235,9 +240,14 @@ export default defineStep({
       ),
     );
     const writeCost = yield* writeCosts(now, [...new Set(suggested.map(({ view }) => view.oid))]);
-    const suggestions = suggested.map(({ view, suggestion }) =>
-      suggestionFinding(view, suggestion, writeCost(view.oid, suggestion.columns)),
-    );
+    const suggestions = suggested
+      .map(({ view, suggestion }) => ({
+        view,
+        suggestion,
+        cost: writeCost(view.oid, suggestion.columns),
+      }))
+      .sort((a, b) => callsForEachEntry(b) - callsForEachEntry(a))
+      .map(({ view, suggestion, cost }) => suggestionFinding(view, suggestion, cost));
     const noUnique = views.filter((view) => !canRefreshConcurrently(view));
 
     return {
