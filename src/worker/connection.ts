@@ -113,6 +113,17 @@ export async function inTransaction<Result>(
   }
 }
 
+/** Ends the transaction that failed work may have left open; where there is none the server is told nothing it would warn of. */
+export async function leaveTransaction(client: pg.Client): Promise<void> {
+  try {
+    // What a failed statement has left is known once the server is ready again.
+    await client.query('');
+    if (client.getTransactionStatus() !== 'I') await client.query('rollback');
+  } catch {
+    // The connection is gone, and its transaction with it; the first error is the one to tell.
+  }
+}
+
 /** The first row of a query that always gives one. */
 export async function queryRow<Row extends pg.QueryResultRow>(
   client: pg.ClientBase,

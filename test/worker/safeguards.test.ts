@@ -122,6 +122,29 @@ test('windows: days, midnight, the end of the week, and when the next one opens'
   }
 });
 
+test('a time zone is known by its name, and by nothing that only looks like one', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  const names = await database.query<{ name: string }>(
+    `select name from (values ('UTC'), ('utc'), ('Europe/Berlin'), ('europe/berlin'), ('America/Port-au-Prince'),
+       ('America/Argentina/Buenos_Aires'), ('EST5EDT'), ('Etc/GMT+5'), ('CET'), ('CEST'), ('Nowhere/At_all'), ('Europe/'),
+       ('XYZ+3'), ('Foo/Bar5'), ('+02'), (''), ('../UTC'), ('Europe/../UTC'), ('Europe/Berlin; drop')) as n (name)
+     where maint.time_zone_known(name) order by 1`,
+  );
+  const listed = await database.query<{ name: string }>(
+    `select name from (values ('UTC'), ('utc'), ('europe/berlin')) as n (name)
+     union all select name from pg_timezone_names
+     where name in ('Europe/Berlin', 'America/Port-au-Prince', 'America/Argentina/Buenos_Aires', 'EST5EDT', 'Etc/GMT+5', 'CET')
+     order by 1`,
+  );
+  t.deepEqual(names, listed);
+  t.deepEqual(
+    await database.query(
+      `select name from pg_timezone_names where name not like 'posix%' and not maint.time_zone_known(name) limit 5`,
+    ),
+    [],
+  );
+});
+
 test('outside of every window nothing begins, by the clock of the time zone; what is no window keeps it closed', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await configure(database, 'max_active_backends_per_core', 0);
