@@ -9,7 +9,7 @@ export const lockClass = 1_835_100_526;
 export const runLock = 1;
 /** Held by install and uninstall to the end of their transaction. */
 export const installLock = 2;
-/** Held by a worker that measures an index which it has just rebuilt. */
+/** Held by a worker that measures indexes which were rebuilt, to the end of its transaction. */
 export const measurementLock = 4;
 
 /** Servers that were found without TLS where it is only preferred: not asked again by this process. */

@@ -59,6 +59,14 @@ export class ChoreRunner {
     }
   }
 
+  /** Starts what is wanted and must not be left to others, when nothing else is begun any more. */
+  async beginLast(): Promise<void> {
+    for (const [chore, progress] of this.#progress) {
+      const off = chore.everySeconds(this.#config) === null;
+      if (chore.beforeLeaving === true && !off && !progress.underWay) await this.#start(chore, progress);
+    }
+  }
+
   /** Starts what is due and does not wait for it. Returns the milliseconds until more is due. */
   async begin(): Promise<number> {
     const { control } = this.#options;
