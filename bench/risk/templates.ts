@@ -13,23 +13,12 @@ import {
   withKinds,
   withParents,
 } from './tables.ts';
-import type { Draw } from './tables.ts';
+import { applicationTemplates } from './application-templates.ts';
+import { computingTemplates } from './computing-templates.ts';
+import { template, writing } from './template.ts';
+import type { Template } from './template.ts';
 
-export interface Template {
-  name: string;
-  make(draw: Draw): string;
-  /** Changes rows: it is executed in a transaction that is rolled back. */
-  writes?: true;
-}
-
-function template(name: string, make: (draw: Draw) => string): Template {
-  return { name, make };
-}
-function writing(name: string, make: (draw: Draw) => string): Template {
-  return { name, make, writes: true };
-}
-
-export const templates: readonly Template[] = [
+const firstTemplates: readonly Template[] = [
   template('by_key', (d) => {
     const t = d.pick(tables);
     return `select ${d.pick(['*', 'id', columnsOf(t).join(', ')])} from ${t.name} where id = ${d.int(1, t.rows)}`;
@@ -352,4 +341,10 @@ export const templates: readonly Template[] = [
     (d) =>
       `update orders set status = '${d.pick(statuses)}' where ${d.pick([`id = ${d.int(1, 9000)}`, `customer_id = ${d.int(1, 900)}`, `ordered_at < '2024-06-0${d.int(2, 9)}'`, `total > ${d.int(1700, 1900)}`])}${d.pick(['', ' returning id', ` and channel = 'web'`])}`,
   ),
+];
+
+export const templates: readonly Template[] = [
+  ...firstTemplates,
+  ...applicationTemplates,
+  ...computingTemplates,
 ];

@@ -7,7 +7,7 @@ import { runAsync } from '../../src/core/drivers.ts';
 import { connectionHost } from '../../src/worker/host.ts';
 import { Random } from '../../test/property/random.ts';
 import type { Draw } from './tables.ts';
-import type { Template } from './templates.ts';
+import type { Template } from './template.ts';
 import { templates } from './templates.ts';
 
 /** A statement as pg_stat_statements tells it apart, in one span of time. */
