@@ -1,5 +1,5 @@
 /** More statements of applications and their reports, where the planner's cost is right and where it is known to be wrong. */
-import { large, moment, orders, statuses, tables, withKinds } from './tables.ts';
+import { batch, large, moment, orders, statuses, tables, withKinds } from './tables.ts';
 import { template } from './template.ts';
 import type { Template } from './template.ts';
 
@@ -162,7 +162,7 @@ export const applicationTemplates: readonly Template[] = [
   }),
   template('distinct_per_group', (d) => {
     const t = d.pick(tables);
-    return `select ${d.pick([...t.plain, ...t.indexed])} as k, ${d.pick([`count(distinct ${d.pick(t.texts)})`, `array_agg(distinct ${d.pick(t.numbers)})`, `string_agg(distinct ${d.pick(t.texts)}, ',')`, `percentile_cont(0.5) within group (order by ${d.pick(t.numbers)})`])} from ${t.name}${d.pick(['', ` where ${t.time} > ${moment(d, t)}`, ` where id < ${d.int(900, 9000)}`])} group by 1${d.pick(['', ' order by 2 limit 10'])}`;
+    return `select ${d.pick([...t.plain, ...t.indexed])} as k, ${d.pick([`count(distinct ${d.pick(t.texts)})`, `array_agg(distinct ${d.pick(t.numbers)})`, `string_agg(distinct ${d.pick(t.texts)}, ',')`, `percentile_cont(0.5) within group (order by ${d.pick(t.numbers)})`])} from ${t.name}${d.pick(['', ` where ${t.time} > ${moment(d, t)}`, ` where ${batch(d, 'id', 9000)}`])} group by 1${d.pick(['', ' order by 2 limit 10'])}`;
   }),
   template(
     'bought_together',

@@ -1,5 +1,5 @@
 /** Statements whose time goes where the planner's cost has one price for all: functions, long values, rows made from nothing; and writes. */
-import { moment, tables, withJson } from './tables.ts';
+import { batch, moment, tables, withJson } from './tables.ts';
 import { template, writing } from './template.ts';
 import type { Template } from './template.ts';
 
@@ -13,7 +13,7 @@ export const computingTemplates: readonly Template[] = [
   template(
     'document_search',
     (d) =>
-      `select ${d.pick(['count(*)', 'id, title', 'min(id)'])} from document where ${d.pick([`body like '%${d.int(100, 999)}abc%'`, `body ilike '%${d.int(100, 999)}abc%'`, `body ~ '[a-f]{${d.int(6, 8)}}'`, `title = 'document ${d.int(1, 600)}'`, `strpos(body, 'ab${d.int(10, 99)}') > 0`])}${d.pick(['', ` and owner_id < ${d.int(100, 3000)}`])} group by id`,
+      `select ${d.pick(['count(*)', 'id, title', 'min(id)'])} from document where ${d.pick([`body like '%${d.int(100, 999)}abc%'`, `body ilike '%${d.int(100, 999)}abc%'`, `body ~ '[a-f]{${d.int(6, 8)}}'`, `title = 'document ${d.int(1, 600)}'`, `strpos(body, 'ab${d.int(10, 99)}') > 0`])}${d.pick(['', ` and owner_${batch(d, 'id', 3000)}`])} group by id`,
   ),
   template(
     'document_figures',
@@ -30,7 +30,7 @@ export const computingTemplates: readonly Template[] = [
     d.pick([
       `select customer_level(${d.int(1, 4000)})`,
       `select id, customer_level(id) from customer where ${d.pick([`id between ${d.int(1, 20)} and ${d.int(30, 60)}`, `city = 'city ${d.int(1, 110)}0'`, `country_id = ${d.int(1, 110)}`])}`,
-      `select count(*) from customer where ${d.pick([`country_id = ${d.int(1, 110)}`, `id < ${d.int(50, 200)}`])} and customer_level(id) = 'gold'`,
+      `select count(*) from customer where ${d.pick([`country_id = ${d.int(1, 110)}`, `${batch(d, 'id', 200)}`])} and customer_level(id) = 'gold'`,
       `select customer_level(o.customer_id), count(*) from orders as o where o.id between ${d.int(1, 50)} and ${d.int(100, 300)} group by 1`,
     ]),
   ),
@@ -40,7 +40,7 @@ export const computingTemplates: readonly Template[] = [
       ['invoice', 'total'],
       ['order_item', 'price'],
     ]);
-    return `select ${d.pick(['sum', 'max', 'count'])}(with_vat(${column ?? 'price'})) from ${table ?? 'product'} where ${d.pick([`id = ${d.int(1, 900)}`, `id < ${d.int(900, 9000)}`, `with_vat(${column ?? 'price'}) > ${d.int(10, 200)}`])}`;
+    return `select ${d.pick(['sum', 'max', 'count'])}(with_vat(${column ?? 'price'})) from ${table ?? 'product'} where ${d.pick([`id = ${d.int(1, 900)}`, `${batch(d, 'id', 9000)}`, `with_vat(${column ?? 'price'}) > ${d.int(10, 200)}`])}`;
   }),
   template('check_digits', (d) => {
     const t = d.pick(tables);
@@ -69,7 +69,7 @@ export const computingTemplates: readonly Template[] = [
       `select count(*) from working_days(date '2024-01-0${d.int(1, 9)}', date '2025-0${d.int(1, 9)}-01')`,
       `select w.day, count(v.id) from working_days(date '2024-07-0${d.int(1, 9)}', date '2024-09-0${d.int(1, 9)}') as w (day) left join invoice as v on v.issued_on = w.day group by 1`,
       `select v.id, (select count(*) from working_days(v.issued_on, v.issued_on + ${d.int(10, 60)})) from invoice as v where v.customer_id = ${d.int(1, 900)}`,
-      `select max(n) from (select count(*) as n from invoice as v cross join lateral working_days(v.issued_on, date '2026-02-01') as w (day) where v.id < ${d.int(20, 200)} group by v.id) as s`,
+      `select max(n) from (select count(*) as n from invoice as v cross join lateral working_days(v.issued_on, date '2026-02-01') as w (day) where ${batch(d, 'v.id', 200)} group by v.id) as s`,
     ]),
   ),
   template('count_up', (d) => {
@@ -83,7 +83,7 @@ export const computingTemplates: readonly Template[] = [
   template(
     'reachable',
     (d) =>
-      `with recursive r (id, level) as (select ${d.int(1, 300)}, 0 union select b.product_id, r.level + 1 from r join order_item as a on a.product_id = r.id join order_item as b on b.order_id = a.order_id where r.level < ${d.pick([1, 2])} and a.id < ${d.int(2000, 9000)}) select ${d.pick(['count(*)', 'count(distinct id)', 'max(level)'])} from r`,
+      `with recursive r (id, level) as (select ${d.int(1, 300)}, 0 union select b.product_id, r.level + 1 from r join order_item as a on a.product_id = r.id join order_item as b on b.order_id = a.order_id where r.level < ${d.pick([1, 2])} and ${batch(d, 'a.id', 9000)}) select ${d.pick(['count(*)', 'count(distinct id)', 'max(level)'])} from r`,
   ),
   template('unnested_tags', (d) =>
     d.pick([
@@ -97,25 +97,25 @@ export const computingTemplates: readonly Template[] = [
   template('heavy_numbers', (d) => {
     const t = d.pick(tables);
     const number = d.pick(t.numbers);
-    return `select ${d.pick([`sum(exp(ln(abs(${number}::numeric) + 1)))`, `avg(power(${number}::numeric, 0.3))`, `sum(round(sqrt(${number}::numeric + 1000), 8))`, `sum(${number} * 1.19)`, `var_pop(${number})`])} from ${t.name}${d.pick(['', ` where ${t.time} > ${moment(d, t)}`, ` where id < ${d.int(900, 9000)}`])}`;
+    return `select ${d.pick([`sum(exp(ln(abs(${number}::numeric) + 1)))`, `avg(power(${number}::numeric, 0.3))`, `sum(round(sqrt(${number}::numeric + 1000), 8))`, `sum(${number} * 1.19)`, `var_pop(${number})`])} from ${t.name}${d.pick(['', ` where ${t.time} > ${moment(d, t)}`, ` where ${batch(d, 'id', 9000)}`])}`;
   }),
   template('formatted', (d) => {
     const t = d.pick(tables);
-    return `select ${d.pick([`to_char(${t.time}, 'Day DD Month YYYY HH24:MI')`, `format('%s-%s', id, ${d.pick(t.texts)})`, `upper(${d.pick(t.texts)}) || lpad(id::text, 12, '0')`, `initcap(replace(${d.pick(t.texts)}, 'a', 'bb'))`, `encode(sha256(${d.pick(t.texts)}::bytea), 'hex')`])} from ${t.name} where ${d.pick([`id = ${d.int(1, 900)}`, `id < ${d.int(500, 6000)}`, `${t.time} > ${moment(d, t)}`])}`;
+    return `select ${d.pick([`to_char(${t.time}, 'Day DD Month YYYY HH24:MI')`, `format('%s-%s', id, ${d.pick(t.texts)})`, `upper(${d.pick(t.texts)}) || lpad(id::text, 12, '0')`, `initcap(replace(${d.pick(t.texts)}, 'a', 'bb'))`, `encode(sha256(${d.pick(t.texts)}::bytea), 'hex')`])} from ${t.name} where ${d.pick([`id = ${d.int(1, 900)}`, `${batch(d, 'id', 6000)}`, `${t.time} > ${moment(d, t)}`])}`;
   }),
   template('json_answer', (d) => {
     const t = d.pick(tables);
-    return `select ${d.pick([`jsonb_agg(to_jsonb(x))`, `json_agg(json_build_object('id', x.id, 'at', x.${t.time}))`, `jsonb_object_agg(x.id, x.${d.pick(t.texts)})`, `count(row_to_json(x)::text)`])} from ${t.name} as x where ${d.pick([`id between ${d.int(1, 20)} and ${d.int(30, 70)}`, `id < ${d.int(2000, 9000)}`, `${d.pick(t.indexed)} = ${d.int(1, 900)}`])}`;
+    return `select ${d.pick([`jsonb_agg(to_jsonb(x))`, `json_agg(json_build_object('id', x.id, 'at', x.${t.time}))`, `jsonb_object_agg(x.id, x.${d.pick(t.texts)})`, `count(row_to_json(x)::text)`])} from ${t.name} as x where ${d.pick([`id between ${d.int(1, 20)} and ${d.int(30, 70)}`, `${batch(d, 'id', 9000)}`, `${d.pick(t.indexed)} = ${d.int(1, 900)}`])}`;
   }),
   template('json_path', (d) => {
     const t = d.pick(withJson);
     const j = d.pick(t.jsons);
-    return `select ${d.pick(['count(*)', 'max(id)'])} from ${t.name} where ${d.pick([`jsonb_path_exists(${j}, '$.* ? (@ == ${d.int(1, 99)})')`, `(${j} ->> '${d.pick(['ms', 'b', 'theme'])}')::int > ${d.int(1, 900)}`, `${j} #>> '{a}' like '%ff%'`, `${j}::text like '%ab%'`, `jsonb_typeof(${j}) = 'array'`])}${d.pick(['', ` and id < ${d.int(900, 9000)}`])}`;
+    return `select ${d.pick(['count(*)', 'max(id)'])} from ${t.name} where ${d.pick([`jsonb_path_exists(${j}, '$.* ? (@ == ${d.int(1, 99)})')`, `(${j} ->> '${d.pick(['ms', 'b', 'theme'])}')::int > ${d.int(1, 900)}`, `${j} #>> '{a}' like '%ff%'`, `${j}::text like '%ab%'`, `jsonb_typeof(${j}) = 'array'`])}${d.pick(['', ` and ${batch(d, 'id', 9000)}`])}`;
   }),
   template('masked_text', (d) => {
     const t = d.pick(tables);
     const text = d.pick(t.texts);
-    return `select ${d.pick([`max(regexp_replace(${text}, '(\\d+)', '#', 'g'))`, `count(*) filter (where ${text} similar to '%(ab|cd)%')`, `max(translate(${text}, '0123456789', '##########'))`, `count(distinct (regexp_match(${text}, '[0-9]+'))[1])`, `sum(cardinality(regexp_split_to_array(${text}, '\\s')))`])} from ${t.name} where ${d.pick([`id < ${d.int(500, 6000)}`, `${t.time} > ${moment(d, t)}`, `${text} like '%a%'`])}`;
+    return `select ${d.pick([`max(regexp_replace(${text}, '(\\d+)', '#', 'g'))`, `count(*) filter (where ${text} similar to '%(ab|cd)%')`, `max(translate(${text}, '0123456789', '##########'))`, `count(distinct (regexp_match(${text}, '[0-9]+'))[1])`, `sum(cardinality(regexp_split_to_array(${text}, '\\s')))`])} from ${t.name} where ${d.pick([`${batch(d, 'id', 6000)}`, `${t.time} > ${moment(d, t)}`, `${text} like '%a%'`])}`;
   }),
   // Writes.
   writing('pay_invoices', (d) =>
@@ -124,7 +124,7 @@ export const computingTemplates: readonly Template[] = [
       `update invoice set paid = true, total = total + 1 where customer_id = ${d.int(1, 400)}`,
       `update invoice set paid = not paid where issued_on = date '2024-0${d.int(6, 9)}-1${d.int(0, 9)}'`,
       `update invoice set total = total * 1.01 where id between ${d.int(1, 90)} and ${d.int(400, 900)} returning id`,
-      `update invoice as v set total = l.sum from (select invoice_id, sum(price * quantity) as sum from invoice_line where invoice_id < ${d.int(100, 900)} group by 1) as l where l.invoice_id = v.id`,
+      `update invoice as v set total = l.sum from (select invoice_id, sum(price * quantity) as sum from invoice_line where ${batch(d, 'invoice_id', 900)} group by 1) as l where l.invoice_id = v.id`,
     ]),
   ),
   writing('drop_invoices', (d) =>
@@ -140,14 +140,14 @@ export const computingTemplates: readonly Template[] = [
     d.pick([
       `insert into inventory values (${d.int(1, 40)}, ${d.int(1, 2000)}, 5, now()) on conflict (warehouse_id, product_id) do update set quantity = excluded.quantity`,
       `insert into inventory select w, ${d.int(1, 2000)}, 1, now() from generate_series(1, 40) as w on conflict (warehouse_id, product_id) do update set quantity = inventory.quantity + 1`,
-      `insert into address select id + 1000000, customer_id, country_id, town, postcode, street, false from address where id < ${d.int(100, 4000)} on conflict do nothing`,
+      `insert into address select id + 1000000, customer_id, country_id, town, postcode, street, false from address where ${batch(d, 'id', 4000)} on conflict do nothing`,
       `insert into category values (${d.int(1, 300)}, null, 'c', 1) on conflict (id) do update set name = excluded.name returning id`,
     ]),
   ),
   writing('store', (d) =>
     d.pick([
       `insert into document values (${d.int(1_000_000, 2_000_000)}, 1, 't', repeat(md5('x'), ${d.int(10, 900)}), '{}', now())`,
-      `insert into document select id + 1000000, owner_id, title, body || 'x', meta, now() from document where id < ${d.int(20, 400)}`,
+      `insert into document select id + 1000000, owner_id, title, body || 'x', meta, now() from document where ${batch(d, 'id', 400)}`,
       `insert into reading select sensor_id, read_at + interval '1 second', value, quality from reading where sensor_id = ${d.int(1, 300)}`,
       `insert into reading values (${d.int(1, 300)}, '2026-05-01', 1, 1)`,
       `insert into reading select n % 300, timestamptz '2026-03-01' + n * interval '1 minute', 0, 0 from generate_series(1, ${d.int(1000, 20_000)}) as n`,
@@ -165,7 +165,7 @@ export const computingTemplates: readonly Template[] = [
     d.pick([
       `update inventory as v set quantity = v.quantity - i.quantity from order_item as i where i.product_id = v.product_id and i.order_id = ${d.int(1, 9000)} and v.warehouse_id = ${d.int(1, 40)}`,
       `update product set price = price * 1.02 where category_id ${d.pick([`= ${d.int(1, 300)}`, `in (select id from category where parent_id = ${d.int(1, 10)})`])}`,
-      `update product set active = false where not exists (select from order_item as i where i.product_id = product.id) and id < ${d.int(300, 3000)}`,
+      `update product set active = false where not exists (select from order_item as i where i.product_id = product.id) and ${batch(d, 'id', 3000)}`,
       `update orders set note = 'late' where id in (select o.id from orders as o where o.status = 'new' order by o.ordered_at limit ${d.int(10, 90)})`,
     ]),
   ),

@@ -142,7 +142,7 @@ insert into document
   select n, 1 + ((40000 * :scale - 1) * power(random(), 2))::int, 'document ' || n % 700,
     (select string_agg(md5((n * 31 + k)::text), ' ') from generate_series(1, 20 + (n * 7919) % 400) as k),
     jsonb_build_object('language', (array['en', 'de', 'fr'])[1 + n % 3], 'pages', n % 40, 'words',
-      (select jsonb_agg(md5((n + k)::text)) from generate_series(1, n % 60) as k)),
+      (select coalesce(jsonb_agg(md5((n + k)::text)), '[]') from generate_series(1, n % 60) as k)),
     timestamptz '2024-06-01' + n * interval '2 hours'
   from generate_series(1, (5000 * :scale)::int) as n;
 create index on document (owner_id);

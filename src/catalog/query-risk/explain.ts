@@ -2,8 +2,8 @@
 import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
 import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
-import { planFeatures, relationsIn } from './plan-features.ts';
-import type { ExplainedPlan, RelationFacts } from './plan-features.ts';
+import { noFacts, planFeatures, wantedFacts } from './plan-features.ts';
+import type { ExplainedPlan, PlanFacts } from './plan-node.ts';
 import { asNull, readQuery } from './query-text.ts';
 import type { QueryText, TextProblem } from './query-text.ts';
 
@@ -12,7 +12,7 @@ export type Explained =
   | { problem: TextProblem }
   | { problem: 'not_planned'; sqlstate: string; message: string };
 
-const factsQuery = 'select maint.relation_facts($1::jsonb) as row order by 1';
+const factsQuery = 'select maint.plan_facts($1::jsonb) as row order by 1';
 
 interface Answer {
   plan?: ExplainedPlan;
@@ -50,7 +50,8 @@ export function* explainRead(
     answer = yield* ask(read.statement, read.parameters);
   if (!answer.plan)
     return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };
-  const names = relationsIn(answer.plan);
-  const facts = names.length === 0 ? [] : yield* queryOne<RelationFacts[]>(factsQuery, [names]);
+  const wanted = wantedFacts(answer.plan);
+  const isNothing = wanted.relations.length === 0 && wanted.functions.length === 0;
+  const facts = isNothing ? noFacts : yield* queryOne<PlanFacts>(factsQuery, [wanted]);
   return { features: planFeatures(answer.plan, facts), cost: answer.plan.Plan['Total Cost'] };
 }

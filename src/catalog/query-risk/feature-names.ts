@@ -15,20 +15,36 @@ export const priorMicroseconds = {
   index_scan: 2,
   condition: 0.03,
   /** A byte that LIKE, a JSON operator or a function looks at. */
-  byte: 0.002,
+  byte: 0.001,
   /** A byte that a regular expression or ILIKE looks at. */
   hard_byte: 0.02,
-  call: 0.15,
-  /** One comparison of a sort. */
-  comparison: 0.03,
-  sorted_byte: 0.002,
-  hashed_row: 0.2,
-  aggregated_row: 0.1,
-  window_row: 0.3,
+  /** A byte that text search takes apart. */
+  parsed_byte: 0.06,
+  /** A byte that has to be fetched from TOAST, and decompressed. */
+  toast_byte: 0.003,
+  call: 0.1,
+  /** Of a function that is dear on numeric, as exp and ln. */
+  number_call: 0.5,
+  /** Of a function in SQL or a procedural language; a statement in its body; a loop there. */
+  procedure: 1,
+  procedure_query: 15,
+  procedure_loop: 10,
+  set_row: 0.2,
+  /** One comparison of a sort; of texts. */
+  comparison: 0.02,
+  text_comparison: 0.03,
+  sorted_byte: 0.001,
+  /** A byte of a sort or hash that does not fit into work_mem. */
+  spilled_byte: 0.003,
+  hashed_row: 0.15,
+  aggregated_row: 0.05,
+  window_row: 0.4,
   result_byte: 0.001,
   changed_row: 2,
   index_entry: 2,
+  key_trigger: 8,
   trigger: 8,
+  jit_function: 2000,
 } as const;
 
 export type WorkKind = keyof typeof priorMicroseconds;
@@ -99,12 +115,17 @@ export const featureNames = [
   'limited_rows',
   'top_rows',
   'pattern_bytes',
-  'filter_bytes',
+  'toast_bytes',
+  'guessed_conditions',
+  'ranges',
+  'believed_share',
+  'procedures',
+  'unindexed_references',
   ...workKinds.map((kind) => `work_${kind}` as const),
 ] as const;
 
 /** A model is only used on features of its own version. */
-export const featureVersion = 1;
+export const featureVersion = 2;
 
 export type FeatureName = (typeof featureNames)[number];
 

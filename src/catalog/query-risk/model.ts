@@ -1,5 +1,5 @@
 /** A trained query-risk model as it is stored, and what it says about a statement. Runs in the database and in Node. */
-import { withFittedCost } from './fitted-cost.ts';
+import { microsecondsOf } from './fitted-cost.ts';
 import type { FittedCost } from './fitted-cost.ts';
 import { featureNames } from './feature-names.ts';
 import type { FeatureName } from './feature-names.ts';
@@ -28,7 +28,7 @@ export interface KnownRegion {
 export interface QueryRiskModel {
   feature_version: number;
   cost: FittedCost;
-  /** Gives log10 of the milliseconds, from the features and the fitted cost. */
+  /** Gives what has to be added to the logarithm of the fitted cost, from the features. */
   time: Forest;
   calibration: Calibration;
   region: KnownRegion;
@@ -44,9 +44,14 @@ export interface Assessment {
   confidence: number;
 }
 
+/** log10 of the milliseconds that the fitted cost gives, of at least a microsecond. */
+export function logCostOf(cost: FittedCost, features: readonly number[]): number {
+  return Math.log10(Math.max(1, microsecondsOf(cost, features)) / 1000);
+}
+
 /** log10 of the milliseconds to expect. */
 export function logTimeOf(model: Pick<QueryRiskModel, 'cost' | 'time'>, features: readonly number[]): number {
-  return marginOf(model.time, withFittedCost(model.cost, features));
+  return logCostOf(model.cost, features) + marginOf(model.time, features);
 }
 
 export function scaled(features: readonly number[], scale: readonly number[]): number[] {

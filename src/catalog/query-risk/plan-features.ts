@@ -1,121 +1,66 @@
 /**
  * What the query-risk model knows of a statement: numbers from its generic plan (EXPLAIN (FORMAT JSON, VERBOSE)) and from
- * the catalog's figures of the relations in it. The one place where they are made, for training and for scoring alike.
+ * the catalog's figures of what is named in it. The one place where they are made, for training and for scoring alike.
  * All are 0 or more, amounts as log2(1 + amount); `missing` (-1) where there is nothing to tell.
  */
 import { featureNames, log2 } from './feature-names.ts';
 import type { FeatureName, WorkKind } from './feature-names.ts';
+import {
+  computedTexts,
+  conditionsIn,
+  filterTexts,
+  functionsIn,
+  isGuessed,
+  isHard,
+  isParsed,
+  looksAtBytes,
+  matchesPattern,
+  namesIn,
+  numberFunctionsIn,
+  rangesIn,
+} from './plan-expressions.ts';
+import type { ExplainedPlan, PlanFacts, PlanNode, RelationFacts, WantedFacts } from './plan-node.ts';
+import { inputsOf, isJoin, scans, textOf } from './plan-node.ts';
+import { BelievedRows } from './plan-rows.ts';
 import { missing } from './trees.ts';
 
-export interface PlanNode {
-  'Node Type': string;
-  'Startup Cost': number;
-  'Total Cost': number;
-  'Plan Rows': number;
-  'Plan Width': number;
-  Plans?: PlanNode[];
-  'Parent Relationship'?: string;
-  Schema?: string;
-  'Relation Name'?: string;
-  Operation?: string;
-  Strategy?: string;
-  'Partial Mode'?: string;
-  'Join Type'?: string;
-  'Workers Planned'?: number;
-  'Subplan Name'?: string;
-  Output?: string[];
-  'Sort Key'?: string[];
-  'Group Key'?: string[];
-  [key: string]: unknown;
-}
-
-export interface ExplainedPlan {
-  Plan: PlanNode;
-  JIT?: object;
-}
-
-/** A table in a plan, as the catalog has it. */
-export interface RelationFacts {
-  schema: string;
-  name: string;
-  pages: number;
-  rows: number;
-  /** Bytes that its TOAST table has. */
-  toast_pages: number;
-  indexes: number;
-  /** Triggers for each row, those of foreign keys included. */
-  row_triggers: number;
-}
-
-const scans = {
-  sequential: /^(Seq Scan|Sample Scan|Foreign Scan)$/,
-  index: /^Index Scan/,
-  indexOnly: /^Index Only Scan/,
-  bitmap: /^Bitmap Heap Scan$/,
-} as const;
-
-/** Operators whose cost depends on the length of the text, which the planner takes for the cost of comparing two integers. */
-const patternOperator = /(~~|!~~| ~ |~\*|@>|<@|@@|similar_to|\?\||\?&|->>|#>>)/;
-/** Regular expressions, and LIKE that ignores case. */
-const hardPattern = /(~~\*| ~ |!~|~\*|similar_to)/;
-const functionCall = /[a-z0-9_"]\(/gi;
-const plainOutput = /^[\w".]+$/;
-
-/** Conditions of a node, whichever way it applies them to rows one by one. */
-const filters = ['Filter', 'Join Filter', 'One-Time Filter', 'Recheck Cond'] as const;
-
-function textOf(node: PlanNode, key: string): string {
-  const value = node[key];
-  return typeof value === 'string' ? value : Array.isArray(value) ? value.join(' ') : '';
-}
-
-/** AND and OR at any depth, and one. */
-function conditionsIn(filter: string): number {
-  return filter === '' ? 0 : 1 + (filter.match(/ (AND|OR) /g)?.length ?? 0);
-}
-
-function callsIn(texts: readonly string[]): number {
-  return texts.reduce(
-    (sum, text) => (plainOutput.test(text) ? sum : sum + (text.match(functionCall)?.length ?? 0)),
-    0,
-  );
-}
-
-/** How often a child runs for one run of its parent. */
-function loopsOf(parent: PlanNode, child: PlanNode): number {
-  if (child['Parent Relationship'] === 'SubPlan') {
-    // For each row its parent reads; a hashed one runs once.
-    return textOf(parent, 'Filter').includes('hashed ') ? 1 : Math.max(1, inputRows(parent));
-  }
-  if (parent['Node Type'] !== 'Nested Loop' || child['Parent Relationship'] !== 'Inner') return 1;
-  if (child['Node Type'] === 'Materialize') return 1;
-  const outer = parent.Plans?.find((other) => other['Parent Relationship'] === 'Outer');
-  return Math.max(1, outer?.['Plan Rows'] ?? 1);
-}
-
 /** Nodes that read all of their input before they give a row, even below a LIMIT. */
-const blocking = /^(Sort|Aggregate|Hash|Materialize|ModifyTable|CTE|SetOp|HashSetOp|Gather Merge)$/;
+const isBlocking = (node: PlanNode): boolean =>
+  /^(Sort|Aggregate|Hash|ModifyTable|SetOp)$/.test(node['Node Type']) && node.Strategy !== 'Sorted';
 
-/** The part of its input that a LIMIT reads. */
-function shareOf(limit: PlanNode, child: PlanNode): number {
-  return child['Plan Rows'] > 0 ? Math.min(1, limit['Plan Rows'] / child['Plan Rows']) : 1;
-}
+const pageBytes = 8192;
 
-function inputRows(node: PlanNode): number {
-  const outer = (node.Plans ?? []).filter((child) => child['Parent Relationship'] === 'Outer');
-  return outer.length === 0 ? node['Plan Rows'] : outer.reduce((sum, child) => sum + child['Plan Rows'], 0);
-}
+/** What a value that lies in TOAST leaves in its row; shorter ones are all there. */
+const toastPointerBytes = 18;
+
+/** Bytes of a sort or hash for each row, beside the row. */
+const rowOverhead = 24;
+
+/** About what the planner takes for a row of a scan, where a plan tells its cost and no more (cpu_tuple_cost and a condition). */
+const costOfRow = 0.0125;
+
+/** Of what a LIMIT saves where the rows that meet a condition are a guess, so much is not believed, on the logarithm. */
+const guessedShare = 0.7;
+
+/** The most that it takes for a row that an index leads to (random_page_cost). */
+const costOfFetch = 4;
+
+const keyOf = (schema: string | undefined, name: string): string => JSON.stringify([schema ?? '', name]);
 
 type Sums = Record<FeatureName, number>;
 
 class Reading {
+  readonly #facts: PlanFacts;
   readonly #relations: ReadonlyMap<string, RelationFacts>;
+  readonly #believed: BelievedRows;
   /** Amounts, before the logarithm. */
   readonly sums = Object.fromEntries(featureNames.map((name) => [name, 0])) as Sums;
-  readonly tables = new Map<string, RelationFacts>();
+  readonly tables = new Set<RelationFacts>();
 
-  constructor(relations: ReadonlyMap<string, RelationFacts>) {
-    this.#relations = relations;
+  constructor(facts: PlanFacts) {
+    this.#facts = facts;
+    this.#relations = new Map(facts.relations.map((each) => [keyOf(each.schema, each.name), each]));
+    this.#believed = new BelievedRows((node) => this.#tableOf(node));
   }
 
   add(name: FeatureName, amount: number): void {
@@ -126,26 +71,62 @@ class Reading {
     this.sums[name] = Math.max(this.sums[name], amount);
   }
 
-  /** `loops` counts runs, and parts of one where a LIMIT ends it early; `limited` is true below such a LIMIT. */
-  visit(node: PlanNode, loops: number, depth: number, limited: boolean): void {
-    const rows = node['Plan Rows'] * loops;
+  /** `loops` counts runs, and parts of one where a LIMIT ends it early; `share` is that part. */
+  visit(node: PlanNode, loops: number, depth: number, share: number): void {
+    // Below a LIMIT, of what is read as a whole only the output is less.
+    const whole = isBlocking(node) ? loops / share : loops;
+    const rows = this.#believed.of(node) * loops;
     this.add('nodes', 1);
     this.most('depth', depth);
     this.most('loops', loops);
     this.most('most_rows', rows);
+    this.most('believed_share', this.#believed.factor(node));
     this.add('work_rows', rows);
     this.#work(rows, 'row');
+    this.add('ranges', inputsOf(node).length === 0 ? rangesIn(node) : 0);
     const table = this.#tableOf(node);
-    this.#scan(node, table, rows, loops, limited);
-    this.#filter(node, table, loops);
-    this.#operation(node, rows, loops, limited);
+    if (table) this.tables.add(table);
+    const guessed = filterTexts(node).some(isGuessed);
+    // Nobody knows how soon a LIMIT is met where the share of rows that meet the condition is a guess.
+    const tested = guessed && share < 1 ? loops / share ** guessedShare : loops;
+    this.#scan(node, table, rows, tested, share);
+    this.#filter(node, table, tested, share);
+    this.#operation(node, rows, whole, share);
     this.#modify(node, table);
-    const below = limited && !blocking.test(node['Node Type']);
     for (const child of node.Plans ?? []) {
-      const times = Math.max(loops, limited && !below ? 1 : 0) * loopsOf(node, child);
-      if (node['Node Type'] !== 'Limit') this.visit(child, times, depth + 1, below);
-      else this.visit(child, loops * shareOf(node, child), depth + 1, true);
+      this.#below(node, child, whole, depth + 1, isBlocking(node) ? 1 : share);
     }
+  }
+
+  #below(node: PlanNode, child: PlanNode, loops: number, depth: number, share: number): void {
+    const role = child['Parent Relationship'];
+    if (role === 'InitPlan') this.visit(child, 1, depth, 1);
+    else if (role === 'SubPlan') {
+      const times = this.#subplanRuns(node, child);
+      this.visit(child, times === null ? 1 : times * loops, depth, 1);
+    } else if (node['Node Type'] === 'Limit') {
+      const all = this.#believed.of(child);
+      const part = all > 0 ? Math.min(1, this.#believed.taken(node) / all) : 1;
+      this.visit(child, loops * part, depth, share * part);
+    } else if (node['Node Type'] === 'Nested Loop' && role === 'Inner') {
+      const outer = inputsOf(node).find((other) => other['Parent Relationship'] === 'Outer');
+      const times =
+        child['Node Type'] === 'Materialize'
+          ? 1
+          : Math.max(1, (outer ? this.#believed.of(outer) : 1) * loops);
+      this.visit(child, times, depth, 1);
+    } else if (node['Node Type'] === 'Memoize') {
+      const hits = child['Total Cost'] > 0 ? Math.min(1, node['Total Cost'] / child['Total Cost']) : 1;
+      this.visit(child, loops * hits, depth, share);
+    } else this.visit(child, loops, depth, share);
+  }
+
+  /** How often a node's expressions run their subplan in one run; null where it is hashed, and runs once for all. */
+  #subplanRuns(node: PlanNode, child: PlanNode): number | null {
+    const name = child['Subplan Name'] ?? '';
+    const text = filterTexts(node).join(' ');
+    if (`${text} ${textOf(node, 'Output')}`.includes(`hashed ${name}`)) return null;
+    return Math.max(1, text.includes(name) ? this.#testedRows(node) : this.#believed.of(node));
   }
 
   #work(amount: number, kind: WorkKind): void {
@@ -154,79 +135,163 @@ class Reading {
 
   #tableOf(node: PlanNode): RelationFacts | null {
     const name = node['Relation Name'];
-    if (name === undefined) return null;
-    const key = JSON.stringify([node.Schema ?? '', name]);
-    const facts = this.#relations.get(key) ?? null;
-    if (facts) this.tables.set(key, facts);
-    return facts;
+    return name === undefined ? null : (this.#relations.get(keyOf(node.Schema, name)) ?? null);
   }
 
-  #scan(node: PlanNode, table: RelationFacts | null, rows: number, loops: number, limited: boolean): void {
+  #inputRows(node: PlanNode): number {
+    const outer = inputsOf(node).filter((child) => child['Parent Relationship'] !== 'Inner');
+    return outer.length === 0
+      ? this.#believed.of(node)
+      : outer.reduce((sum, child) => sum + this.#believed.of(child), 0);
+  }
+
+  /** Rows that one run of a node tests its conditions on. */
+  #testedRows(node: PlanNode): number {
+    const type = node['Node Type'];
+    const table = this.#tableOf(node);
+    if (scans.sequential.test(type)) return Math.max(table?.rows ?? 0, node['Plan Rows']);
+    if (scans.index.test(type) || scans.indexOnly.test(type)) {
+      // Of a minimum or maximum the index is asked for what is not null.
+      if (/^(\([\w".]+ IS NOT NULL\))?$/.test(textOf(node, 'Index Cond')))
+        return Math.max(table?.rows ?? 0, node['Plan Rows']);
+      // The rows that the index gives before the condition are told nowhere but in the cost.
+      const fetched =
+        ((node['Total Cost'] - node['Startup Cost']) / costOfFetch) * this.#believed.factor(node);
+      return Math.min(
+        Math.max(this.#believed.of(node), fetched),
+        Math.max(table?.rows ?? Infinity, this.#believed.of(node)),
+      );
+    }
+    if (isJoin(node)) {
+      const [outer = 1, inner = 1] = inputsOf(node).map((child) => this.#believed.of(child));
+      return type === 'Nested Loop' ? outer * inner : Math.max(outer, this.#believed.of(node));
+    }
+    return this.#inputRows(node);
+  }
+
+  #scan(node: PlanNode, table: RelationFacts | null, rows: number, loops: number, share: number): void {
     const type = node['Node Type'];
     const tableRows = Math.max(table?.rows ?? 0, node['Plan Rows']);
+    const pages = table?.pages ?? 0;
+    const scattered = Math.min(this.#believed.of(node), table?.pages ?? Infinity) * loops;
     if (scans.sequential.test(type)) {
       this.add('sequential_rows', tableRows * loops);
       this.#work(tableRows * loops, 'scanned_row');
-      this.add('sequential_pages', (table?.pages ?? 0) * loops);
-      this.#work((table?.pages ?? 0) * loops, 'page');
-      this.add('scanned_pages', (table?.pages ?? 0) * loops);
+      this.add('sequential_pages', pages * loops);
+      this.#work(pages * loops, 'page');
+      this.add('scanned_pages', pages * loops);
       this.most('sequential_selectivity', tableRows > 0 ? node['Plan Rows'] / tableRows : 0);
-    } else if (scans.indexOnly.test(type)) {
-      this.add('index_only_rows', rows);
-      this.#work(rows, 'index_row');
+    } else if (scans.indexOnly.test(type) || scans.index.test(type)) {
+      const fetched = this.#testedRows(node) * loops;
+      this.#work(Math.max(rows, fetched), 'index_row');
       this.#work(loops, 'index_scan');
       this.add('index_scans', loops);
-    } else if (scans.index.test(type)) {
-      this.add('index_rows', rows);
-      this.#work(rows, 'index_row');
-      this.#work(loops, 'index_scan');
-      this.add('index_scans', loops);
-      this.add('random_fetches', Math.min(node['Plan Rows'], table?.pages ?? Infinity) * loops);
-      this.#work(Math.min(node['Plan Rows'], table?.pages ?? Infinity) * loops, 'scattered_page');
-      this.add('scanned_pages', Math.min(node['Plan Rows'], table?.pages ?? Infinity) * loops);
+      if (scans.indexOnly.test(type)) this.add('index_only_rows', rows);
+      else {
+        this.add('index_rows', Math.max(rows, fetched));
+        this.add('random_fetches', scattered);
+        this.#work(scattered, 'scattered_page');
+        this.add('scanned_pages', scattered);
+      }
     } else if (scans.bitmap.test(type)) {
       this.add('bitmap_rows', rows);
       this.#work(rows, 'index_row');
+      this.#work(loops, 'index_scan');
       this.add('index_scans', loops);
-      this.add('scanned_pages', Math.min(node['Plan Rows'], table?.pages ?? Infinity) * loops);
+      this.#work(scattered, 'page');
+      this.add('scanned_pages', scattered);
     } else if (type === 'Function Scan' || type === 'Table Function Scan') {
       this.add('function_scans', 1);
       this.add('set_rows', rows);
+      this.#work(rows, 'set_row');
+      this.#functions([`${node['Function Name'] ?? ''}(`], loops);
+    } else if (type === 'Append' && (node['Subplans Removed'] ?? 0) > 0) {
+      // A partition may be left out for the NULL that stands for a parameter: their cost is still there.
+      const left = inputsOf(node).reduce((sum, child) => sum + child['Total Cost'], 0);
+      this.#work((Math.max(0, node['Total Cost'] - left) / costOfRow) * loops, 'scanned_row');
     }
     // What a LIMIT over a condition reads where few rows meet it: all of them.
-    if (limited && textOf(node, 'Filter') !== '') this.add('limited_rows', tableRows);
+    if (share < 1 && textOf(node, 'Filter') !== '') this.add('limited_rows', tableRows);
   }
 
-  #filter(node: PlanNode, table: RelationFacts | null, loops: number): void {
-    const conditions = filters.map((key) => textOf(node, key)).filter((text) => text !== '');
-    if (conditions.length === 0) return;
-    const isScan = table !== null && scans.sequential.test(node['Node Type']);
-    const rows = (isScan ? Math.max(table.rows, node['Plan Rows']) : inputRows(node)) * loops;
-    const count = conditions.reduce((sum, text) => sum + conditionsIn(text), 0);
+  /** Mean bytes of the columns named in a text, and of what they have in TOAST. */
+  #bytesIn(text: string, own: RelationFacts | null): { bytes: number; toast: number } {
+    let bytes = 0;
+    let toast = 0;
+    const names = new Set(namesIn(text));
+    for (const table of own ? [own] : this.#facts.relations) {
+      for (const [column, width] of Object.entries(table.widths)) {
+        if (!names.has(column)) continue;
+        bytes += width;
+        if (width >= toastPointerBytes && table.rows > 0)
+          toast = Math.max(toast, (table.toast_pages * pageBytes) / table.rows);
+      }
+    }
+    return { bytes, toast };
+  }
+
+  /** What expressions cost on so many rows. */
+  #expressions(texts: readonly string[], rows: number, table: RelationFacts | null): void {
+    for (const text of texts) {
+      if (!looksAtBytes(text)) continue;
+      const { bytes, toast } = this.#bytesIn(text, table);
+      this.#work(
+        rows * (bytes + toast),
+        isParsed(text) ? 'parsed_byte' : isHard(text) ? 'hard_byte' : 'byte',
+      );
+      this.#work(rows * toast, 'toast_byte');
+      this.add('toast_bytes', rows * toast);
+      if (matchesPattern(text)) {
+        this.add('pattern_rows', rows);
+        this.add('pattern_bytes', rows * (bytes + toast));
+      }
+      this.#work(rows * numberFunctionsIn(text), 'number_call');
+    }
+    const calls = this.#functions(texts, rows);
+    this.#work(rows * calls, 'call');
+    this.add('function_calls', calls * rows);
+  }
+
+  /** Counts the calls of what is built in, and takes the others for what they are. */
+  #functions(texts: readonly string[], rows: number): number {
+    let calls = 0;
+    for (const name of texts.flatMap(functionsIn)) {
+      const facts = Object.hasOwn(this.#facts.functions, name) ? this.#facts.functions[name] : undefined;
+      if (!facts) {
+        calls += 1;
+        continue;
+      }
+      this.add('procedures', rows);
+      this.#work(rows, 'procedure');
+      this.#work(rows * facts.queries, 'procedure_query');
+      this.#work(rows * facts.loops, 'procedure_loop');
+    }
+    return calls;
+  }
+
+  #filter(node: PlanNode, table: RelationFacts | null, loops: number, share: number): void {
+    const texts = filterTexts(node);
+    if (texts.length === 0) return;
+    const rows = this.#testedRows(node) * loops;
+    const count = texts.reduce((sum, text) => sum + conditionsIn(text), 0);
     this.add('filter_conditions', count);
     this.add('filter_rows', rows * count);
-    const calls = callsIn(conditions);
-    const bytes = rows * bytesOf(table);
     this.#work(rows * count, 'condition');
-    this.#work(rows * calls, 'call');
-    this.add('filter_bytes', bytes);
-    this.add('function_calls', calls * rows);
-    if (conditions.some((text) => patternOperator.test(text))) {
-      this.add('pattern_rows', rows);
-      this.add('pattern_bytes', bytes);
-      this.#work(bytes, 'byte');
-      if (hardPattern.test(conditions.join(' '))) this.#work(bytes, 'hard_byte');
-    } else if (calls > 0) this.#work(bytes, 'byte');
+    const guessed = texts.filter(isGuessed).length;
+    this.add('guessed_conditions', guessed);
+    if (guessed > 0 && share < 1) this.most('limited_rows', rows);
+    this.#expressions(texts, rows, table);
   }
 
-  #operation(node: PlanNode, rows: number, loops: number, limited: boolean): void {
+  #operation(node: PlanNode, rows: number, loops: number, share: number): void {
     const type = node['Node Type'];
-    const input = inputRows(node) * loops;
-    const inputBytes = (node.Plans ?? []).reduce(
-      (sum, child) => sum + child['Plan Rows'] * child['Plan Width'] * loops,
+    const input = this.#inputRows(node) * loops;
+    const inputBytes = inputsOf(node).reduce(
+      (sum, child) => sum + this.#believed.of(child) * child['Plan Width'] * loops,
       0,
     );
-    if (/Join$|^Nested Loop$/.test(type)) {
+    const isAggregate = /Aggregate$|^Group$|^Unique$|^SetOp$|^HashSetOp$/.test(type);
+    if (isJoin(node)) {
       this.add('joins', 1);
       this.add('join_rows', rows);
       this.add(
@@ -234,79 +299,107 @@ class Reading {
         1,
       );
       if (node['Join Type'] !== 'Inner') this.add('outer_joins', 1);
-    } else if (/Sort$/.test(type)) {
-      if (limited) this.add('top_rows', input);
-      else {
-        this.add('sort_rows', rows);
-        this.add('sort_bytes', rows * node['Plan Width']);
-      }
-      // A LIMIT keeps the first rows only: one comparison for each of the others.
-      this.#work(input * (limited ? 1.5 : log2(input)), 'comparison');
-      this.#work(inputBytes, 'sorted_byte');
-      this.most('sort_first_share', node['Total Cost'] > 0 ? node['Startup Cost'] / node['Total Cost'] : 0);
-    } else if (type === 'Hash') {
+      if (type === 'Hash Join') this.#work(input, 'hashed_row');
+    } else if (/Sort$/.test(type)) this.#sort(node, input, inputBytes, share < 1);
+    else if (type === 'Hash') {
       this.add('hash_rows', rows);
-      this.add('hash_bytes', rows * node['Plan Width']);
       this.#work(rows, 'hashed_row');
-    } else if (/Aggregate$|^Group$|^Unique$|^SetOp$|^HashSetOp$/.test(type)) {
-      this.add('aggregate_rows', input);
-      this.add('aggregate_groups', rows);
-      const calls = input * callsIn(node.Output ?? []);
-      this.add('aggregate_calls', calls);
-      this.#work(input, node.Strategy === 'Hashed' ? 'hashed_row' : 'aggregated_row');
-      this.#work(calls, 'call');
-      // count(DISTINCT x) and percentiles sort within the node, which no plan shows.
-      if (/\((DISTINCT|ORDER BY) |WITHIN GROUP/.test((node.Output ?? []).join(' '))) {
-        this.#work(input * log2(input), 'comparison');
-        this.#work(inputBytes, 'sorted_byte');
-      }
-      if (node.Strategy === 'Hashed') this.add('hash_bytes', rows * node['Plan Width']);
-    } else if (type === 'WindowAgg') {
+      this.#hash(rows * (node['Plan Width'] + rowOverhead));
+    } else if (isAggregate) this.#aggregate(node, input, inputBytes, rows);
+    else if (type === 'WindowAgg') {
       this.add('window_rows', input);
       this.#work(input, 'window_row');
     } else if (type === 'Limit') this.#limit(node);
     else if (type === 'Recursive Union') this.add('recursive', 1);
     else if (type === 'CTE Scan' || type === 'WorkTable Scan') this.add('common_tables', 1);
-    else if (type === 'ProjectSet') this.add('set_rows', rows);
+    else if (type === 'ProjectSet') {
+      this.add('set_rows', rows);
+      this.#work(rows, 'set_row');
+    }
     if (node['Subplan Name'] !== undefined) {
       this.add('subplans', 1);
       this.add('subplan_loops', loops);
     }
-    if (!/Aggregate$/.test(type)) {
-      const calls = callsIn(node.Output ?? []) * rows;
-      this.add('function_calls', calls);
-      this.#work(calls, 'call');
-    }
+    this.#expressions(
+      computedTexts(node),
+      isAggregate || type === 'WindowAgg' ? input : rows,
+      this.#tableOf(node),
+    );
     this.most('output_bytes', Math.max(rows * node['Plan Width'], inputBytes));
     this.most('workers', node['Workers Planned'] ?? 0);
   }
 
+  #hash(bytes: number): void {
+    this.add('hash_bytes', bytes);
+    if (bytes > this.#facts.work_mem) this.#work(bytes, 'spilled_byte');
+  }
+
+  #sort(node: PlanNode, input: number, inputBytes: number, limited: boolean): void {
+    if (limited) this.add('top_rows', input);
+    else {
+      this.add('sort_rows', input);
+      this.add('sort_bytes', inputBytes);
+      const bytes = inputBytes + input * rowOverhead;
+      if (bytes > this.#facts.work_mem) this.#work(bytes, 'spilled_byte');
+    }
+    const key = node['Sort Key'] ?? [];
+    const isText = this.#bytesIn(key[0] ?? '', null).bytes > 0;
+    // A LIMIT keeps the first rows only: one comparison for each of the others.
+    this.#work(input * (limited ? 1.5 : log2(input)), isText ? 'text_comparison' : 'comparison');
+    this.#work(inputBytes, 'sorted_byte');
+    this.most('sort_first_share', node['Total Cost'] > 0 ? node['Startup Cost'] / node['Total Cost'] : 0);
+  }
+
+  #aggregate(node: PlanNode, input: number, inputBytes: number, rows: number): void {
+    this.add('aggregate_rows', input);
+    this.add('aggregate_groups', rows);
+    const output = node.Output ?? [];
+    this.add('aggregate_calls', input * output.reduce((sum, text) => sum + functionsIn(text).length, 0));
+    this.#work(input, node.Strategy === 'Hashed' ? 'hashed_row' : 'aggregated_row');
+    // count(DISTINCT x) and percentiles sort within the node, which no plan shows.
+    const sorting = output.filter((text) => /\((DISTINCT .*|.* ORDER BY .*)\)|WITHIN GROUP/.test(text));
+    for (const text of sorting) {
+      const isText = this.#bytesIn(text, null).bytes > 0;
+      this.#work(input * log2(input), isText ? 'text_comparison' : 'comparison');
+      this.#work(inputBytes, 'sorted_byte');
+      if (inputBytes + input * rowOverhead > this.#facts.work_mem)
+        this.#work(inputBytes + input * rowOverhead, 'spilled_byte');
+    }
+    if (node.Strategy === 'Hashed') {
+      this.add('hash_bytes', rows * node['Plan Width']);
+      if ((node['Planned Partitions'] ?? 0) > 0) this.#work(inputBytes, 'spilled_byte');
+    }
+  }
+
   #limit(node: PlanNode): void {
-    const [below] = node.Plans ?? [];
+    const [below] = inputsOf(node);
     if (!below) return;
-    const share = below['Plan Rows'] > 0 ? node['Plan Rows'] / below['Plan Rows'] : 1;
-    this.most('limit_share', 1 - Math.min(1, share));
+    const all = this.#believed.of(below);
+    this.most('limit_share', 1 - Math.min(1, all > 0 ? this.#believed.taken(node) / all : 1));
     this.most('limited_cost', below['Total Cost']);
   }
 
   #modify(node: PlanNode, table: RelationFacts | null): void {
     if (node['Node Type'] !== 'ModifyTable') return;
-    const rows = inputRows(node);
+    const rows = this.#inputRows(node);
+    const operation = node.Operation ?? '';
     this.sums.writes = 1;
-    const entries = rows * (node.Operation === 'Delete' ? 0 : (table?.indexes ?? 0));
-    const triggers = rows * (table?.row_triggers ?? 0);
+    const entries = rows * (operation === 'Delete' ? 0 : (table?.indexes ?? 0));
+    const keys = rows * (table?.key_triggers[operation] ?? 0);
+    const triggers = rows * (table?.triggers[operation] ?? 0);
     this.add('modified_rows', rows);
     this.add('modified_index_entries', entries);
-    this.add('modified_triggers', triggers);
+    this.add('modified_triggers', keys + triggers);
     this.#work(rows, 'changed_row');
     this.#work(entries, 'index_entry');
+    this.#work(keys, 'key_trigger');
     this.#work(triggers, 'trigger');
+    this.#work(rows * (table?.trigger_queries[operation] ?? 0), 'procedure_query');
+    if (operation === 'Delete') {
+      this.add('unindexed_references', rows * (table?.unindexed_references ?? 0));
+      this.#work(rows * (table?.unindexed_references ?? 0), 'scanned_row');
+    }
   }
-}
-
-/** Of a row of the table. */
-function bytesOf(table: RelationFacts | null): number {
-  return table && table.rows > 0 ? ((table.pages + table.toast_pages) * 8192) / table.rows : 32;
 }
 
 /** Which amounts stay as they are: counts that are small, and shares. */
@@ -321,6 +414,8 @@ const plain: ReadonlySet<FeatureName> = new Set([
   'outer_joins',
   'sequential_selectivity',
   'filter_conditions',
+  'guessed_conditions',
+  'ranges',
   'sort_first_share',
   'limit_share',
   'subplans',
@@ -333,23 +428,38 @@ const plain: ReadonlySet<FeatureName> = new Set([
   'tables',
 ]);
 
-/** The relations in a plan, as [schema, name], each once. */
-export function relationsIn(plan: ExplainedPlan): [string, string][] {
-  const found = new Map<string, [string, string]>();
+/** What the catalog has to be asked for, for these features. */
+export function wantedFacts(plan: ExplainedPlan): WantedFacts {
+  const relations = new Map<string, [string, string, boolean]>();
+  const functions = new Set<string>();
+  const words = new Set<string>();
   const visit = (node: PlanNode): void => {
     const name = node['Relation Name'];
-    if (name !== undefined) found.set(JSON.stringify([node.Schema ?? '', name]), [node.Schema ?? '', name]);
+    if (name !== undefined) {
+      const key = keyOf(node.Schema, name);
+      const changed = node['Node Type'] === 'ModifyTable' || relations.get(key)?.[2] === true;
+      relations.set(key, [node.Schema ?? '', name, changed]);
+    }
+    if (node['Function Name'] !== undefined) functions.add(node['Function Name']);
+    for (const text of [...filterTexts(node), ...computedTexts(node)]) {
+      for (const each of functionsIn(text)) functions.add(each);
+      if (looksAtBytes(text)) for (const each of namesIn(text)) words.add(each);
+    }
+    for (const text of node['Sort Key'] ?? []) for (const each of namesIn(text)) words.add(each);
     for (const child of node.Plans ?? []) visit(child);
   };
   visit(plan.Plan);
-  return [...found.values()];
+  return { relations: [...relations.values()], functions: [...functions], words: [...words] };
 }
 
+/** Where a plan names nothing that the catalog has to be asked for. */
+export const noFacts: PlanFacts = { work_mem: 4 * 2 ** 20, relations: [], functions: {} };
+
 /** The features of a plan, in the order of featureNames. */
-export function planFeatures(plan: ExplainedPlan, facts: readonly RelationFacts[]): number[] {
+export function planFeatures(plan: ExplainedPlan, facts: PlanFacts): number[] {
   const root = plan.Plan;
-  const reading = new Reading(new Map(facts.map((each) => [JSON.stringify([each.schema, each.name]), each])));
-  reading.visit(root, 1, 1, false);
+  const reading = new Reading(facts);
+  reading.visit(root, 1, 1, 1);
   const { sums, tables } = reading;
   sums.total_cost = root['Total Cost'];
   sums.startup_cost = root['Startup Cost'];
@@ -359,8 +469,9 @@ export function planFeatures(plan: ExplainedPlan, facts: readonly RelationFacts[
   sums.work_statement = 1;
   sums.work_result_byte = sums.result_bytes;
   sums.jit = plan.JIT === undefined ? 0 : 1;
+  sums.work_jit_function = plan.JIT?.Functions ?? 0;
   sums.tables = tables.size;
-  for (const table of tables.values()) {
+  for (const table of tables) {
     sums.largest_table_rows = Math.max(sums.largest_table_rows, table.rows);
     sums.largest_table_pages = Math.max(sums.largest_table_pages, table.pages);
     sums.toast_pages += table.toast_pages;

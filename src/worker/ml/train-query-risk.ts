@@ -1,9 +1,14 @@
 /** Trains the query-risk model on some samples and judges it on others that came later. Knows no database. */
-import { assess, confidenceOf, distance, logTimeOf, scaled } from '../../catalog/query-risk/model.ts';
+import {
+  assess,
+  confidenceOf,
+  distance,
+  logCostOf,
+  logTimeOf,
+  scaled,
+} from '../../catalog/query-risk/model.ts';
 import type { KnownRegion, QueryRiskModel } from '../../catalog/query-risk/model.ts';
 import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/feature-names.ts';
-import type { FeatureName } from '../../catalog/query-risk/feature-names.ts';
-import { withFittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import { sigmoid } from '../../catalog/query-risk/trees.ts';
 import { fitCost } from './fit-cost.ts';
@@ -70,36 +75,19 @@ export interface TrainedQueryRisk {
 /** Below this in either class, what a tree learns is chance; the seed asks for 50 samples. */
 export const fewestOfEachClass = 50;
 
-/** Features of which more never means less time; trees that know it need fewer samples. */
-const notMonotone: ReadonlySet<FeatureName> = new Set([
-  'startup_cost',
-  'startup_share',
-  'nodes',
-  'depth',
-  'joins',
-  'nested_loops',
-  'hash_joins',
-  'merge_joins',
-  'sequential_selectivity',
-  'sort_first_share',
-  'limit_share',
-  'workers',
-  'jit',
-  'writes',
-  'rows_per_cost',
-]);
+/** What the trees may add to the logarithm of the fitted cost, or take from it: what is further off waited, or did nothing. */
+const mostMissed = 1.5;
 
 /** Trees small and many, each seeing some of the features: what `npm run bench:risk` found no better than others near it. */
 const forestOptions = {
   objective: 'reg:linear',
-  rounds: 70,
-  max_depth: 4,
+  rounds: 60,
+  max_depth: 3,
   eta: 0.1,
-  min_child_weight: 5,
+  min_child_weight: 10,
   subsample: 0.6,
   colsample_bytree: 0.4,
   lambda: 3,
-  monotone_constraints: `(${[...featureNames.map((name) => (notMonotone.has(name) ? 0 : 1)), 1].join(',')})`,
 } as const satisfies Partial<TrainOptions>;
 
 /** Parts of the training samples for calibration: each is scored by trees that saw none of its groups. */
@@ -115,7 +103,7 @@ const measuredSamples = 1000;
 const regionPoints = 200;
 
 /** The newest ones that fit into the trainer. */
-export const mostSamples = Math.floor(mostValues / (featureNames.length + 1));
+export const mostSamples = Math.floor(mostValues / featureNames.length);
 
 export function labelsOf(samples: readonly Sample[], slowMs: number): number[] {
   return samples.map((sample) => (sample.mean_ms > slowMs ? 1 : 0));
@@ -135,11 +123,14 @@ async function trainTime(
   seed: number,
 ): Promise<{ cost: FittedCost; trained: Trained }> {
   const cost = fitCost(samples.slice(-fittedSamples));
-  const times = samples.map(logTimeMeasured);
+  const missed = samples.map((sample) => {
+    const difference = logTimeMeasured(sample) - logCostOf(cost, sample.features);
+    return Math.max(-mostMissed, Math.min(mostMissed, difference));
+  });
   const trained = await trainForest(
-    samples.map(({ features }) => withFittedCost(cost, features)),
-    times,
-    { ...forestOptions, base_score: times.reduce((sum, time) => sum + time, 0) / times.length, seed },
+    samples.map(({ features }) => features),
+    missed,
+    { ...forestOptions, base_score: missed.reduce((sum, each) => sum + each, 0) / missed.length, seed },
   );
   return { cost, trained };
 }
@@ -316,7 +307,7 @@ export async function trainQueryRisk(
     ),
   };
   const importance = Object.fromEntries(
-    [...featureNames, 'fitted_cost']
+    featureNames
       .map((name, index) => [name, trained.importance[index] ?? 0] as const)
       .filter(([, share]) => share > 0)
       .sort((a, b) => b[1] - a[1]),

@@ -1,0 +1,90 @@
+-- What the catalog says of the things named in a plan, for maint.query_risk. wanted is
+--   {"relations": [[schema, name, whether its rows are changed], …], "functions": [name, …], "words": [name, …]}
+-- and the answer
+--   {"work_mem": bytes, "relations": [{"schema", "name", "pages", "rows", "toast_pages", "indexes", "key_triggers", "triggers",
+--    "trigger_queries": each {"Insert", "Update", "Delete": number}, "unindexed_references": rows, "widths": {column: mean bytes}}, …],
+--    "functions": {name: {"queries", "loops"}}}.
+-- Triggers and references only where rows are changed; widths of those of the words that are columns without a fixed length;
+-- functions that are written in SQL or a procedural language. Names that nothing has are left out. pg_class, pg_proc
+-- and pg_trigger tell everybody the same; mean widths are all that is told of the statistics. In PL/pgSQL, which keeps its
+-- plans for the session.
+create or replace function maint.plan_facts(wanted jsonb)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, maint, pg_temp
+as $function$
+declare
+  words constant text[] := array(select jsonb_array_elements_text(wanted -> 'words'));
+  names constant text[] := array(select jsonb_array_elements_text(wanted -> 'functions'));
+  pair jsonb;
+  table_oid oid;
+  fact jsonb;
+  changes jsonb;
+  facts jsonb := '[]';
+  bodies jsonb := '{}';
+begin
+  for pair in select w.pair from jsonb_array_elements(wanted -> 'relations') as w (pair) loop
+    select r.oid, jsonb_build_object('schema', pair ->> 0, 'name', r.relname, 'pages', greatest(r.relpages, 0),
+        'rows', greatest(r.reltuples, 0),
+        'toast_pages', coalesce((select t.relpages from pg_class as t where t.oid = r.reltoastrelid), 0),
+        'indexes', (select count(*) from pg_index as i where i.indrelid = r.oid))
+      into table_oid, fact
+    from pg_class as r
+    where r.relname = (pair ->> 1)::name
+      and r.relnamespace = (select n.oid from pg_namespace as n where n.nspname = (pair ->> 0)::name);
+    continue when table_oid is null;
+    changes := '{"key_triggers": {}, "triggers": {}, "trigger_queries": {}, "unindexed_references": 0}';
+    if (pair ->> 2)::boolean then
+      select jsonb_build_object(
+          'key_triggers', jsonb_build_object('Insert', count(*) filter (where g.tgisinternal and g.tgtype & 4 = 4),
+            'Update', 0, 'Delete', count(*) filter (where g.tgisinternal and g.tgtype & 8 = 8)),
+          'triggers', jsonb_build_object('Insert', count(*) filter (where not g.tgisinternal and g.tgtype & 4 = 4),
+            'Update', count(*) filter (where not g.tgisinternal and g.tgtype & 16 = 16),
+            'Delete', count(*) filter (where not g.tgisinternal and g.tgtype & 8 = 8)),
+          'trigger_queries', jsonb_build_object(
+            'Insert', coalesce(sum(q.queries) filter (where not g.tgisinternal and g.tgtype & 4 = 4), 0),
+            'Update', coalesce(sum(q.queries) filter (where not g.tgisinternal and g.tgtype & 16 = 16), 0),
+            'Delete', coalesce(sum(q.queries) filter (where not g.tgisinternal and g.tgtype & 8 = 8), 0)),
+          'unindexed_references', coalesce(sum(u.rows) filter (where g.tgisinternal and g.tgtype & 8 = 8), 0))
+        into changes
+      from pg_trigger as g
+      join pg_proc as p on p.oid = g.tgfoid
+      cross join lateral (
+        select regexp_count(p.prosrc, '\m(select|insert|update|delete|merge|perform|execute)\M', 1, 'i') as queries
+      ) as q
+      left join lateral (
+        -- The table at the other end, where it has no index that begins with the key.
+        select greatest(c.reltuples, 0) as rows
+        from pg_constraint as k join pg_class as c on c.oid = k.conrelid
+        where k.oid = g.tgconstraint and k.confrelid = table_oid and not exists (
+          select from pg_index as i where i.indrelid = k.conrelid and i.indkey[0] = k.conkey[1])
+      ) as u on true
+      where g.tgrelid = table_oid and g.tgtype & 1 = 1;
+    end if;
+    facts := facts || (fact || changes || jsonb_build_object('widths', case when words = '{}' then '{}'::jsonb else (
+      select coalesce(jsonb_object_agg(s.attname, s.avg_width), '{}')
+      from pg_stats as s
+      join pg_attribute as a
+        on a.attrelid = table_oid and a.attname = s.attname and a.attlen = -1 and a.atttypid <> 'numeric'::regtype
+      where s.schemaname = (pair ->> 0)::name and s.tablename = (pair ->> 1)::name and s.attname = any (words::name[])
+        and not s.inherited) end));
+  end loop;
+  if names <> '{}' then
+    select coalesce(jsonb_object_agg(f.name, jsonb_build_object('queries', f.queries, 'loops', f.loops)), '{}') into bodies
+    from (
+      select p.proname as name,
+        max(regexp_count(p.prosrc, '\m(select|insert|update|delete|merge|perform|execute)\M', 1, 'i')) as queries,
+        max(regexp_count(p.prosrc, '\m(for|foreach|while)\M', 1, 'i')) as loops
+      from pg_proc as p
+      -- internal and C
+      where p.proname = any (names::name[]) and p.prolang not in (12, 13)
+      group by p.proname
+    ) as f;
+  end if;
+  return jsonb_build_object('work_mem', pg_size_bytes(current_setting('work_mem')), 'relations', facts, 'functions', bodies);
+end
+$function$;
+comment on function maint.plan_facts(jsonb) is
+  'Sizes, triggers and functions named in a plan, as the catalog has them: called by maint.query_risk.';
