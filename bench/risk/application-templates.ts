@@ -114,7 +114,7 @@ export const applicationTemplates: readonly Template[] = [
       ['avg(value)', ''],
       ['max(value), min(value)', ''],
     ]);
-    return `select ${what ?? '*'} from reading where sensor_id ${d.pick([`= ${d.int(1, 300)}`, `in (${d.int(1, 99)}, ${d.int(100, 200)}, ${d.int(201, 300)})`])}${d.pick(['', ` and read_at > ${month(d)}`, ` and read_at >= ${month(d, 1, 3)} and read_at < ${month(d, 4, 6)}`])}${d.pick(['', ' and quality > 2'])}${end ?? ''}`;
+    return `select ${what} from reading where sensor_id ${d.pick([`= ${d.int(1, 300)}`, `in (${d.int(1, 99)}, ${d.int(100, 200)}, ${d.int(201, 300)})`])}${d.pick(['', ` and read_at > ${month(d)}`, ` and read_at >= ${month(d, 1, 3)} and read_at < ${month(d, 4, 6)}`])}${d.pick(['', ' and quality > 2'])}${end}`;
   }),
   template(
     'readings_by_period',

@@ -30,7 +30,7 @@ export const computingTemplates: readonly Template[] = [
     d.pick([
       `select customer_level(${d.int(1, 4000)})`,
       `select id, customer_level(id) from customer where ${d.pick([`id between ${d.int(1, 20)} and ${d.int(30, 60)}`, `city = 'city ${d.int(1, 110)}0'`, `country_id = ${d.int(1, 110)}`])}`,
-      `select count(*) from customer where ${d.pick([`country_id = ${d.int(1, 110)}`, `${batch(d, 'id', 200)}`])} and customer_level(id) = 'gold'`,
+      `select count(*) from customer where ${d.pick([`country_id = ${d.int(1, 110)}`, batch(d, 'id', 200)])} and customer_level(id) = 'gold'`,
       `select customer_level(o.customer_id), count(*) from orders as o where o.id between ${d.int(1, 50)} and ${d.int(100, 300)} group by 1`,
     ]),
   ),
@@ -40,7 +40,7 @@ export const computingTemplates: readonly Template[] = [
       ['invoice', 'total'],
       ['order_item', 'price'],
     ]);
-    return `select ${d.pick(['sum', 'max', 'count'])}(with_vat(${column ?? 'price'})) from ${table ?? 'product'} where ${d.pick([`id = ${d.int(1, 900)}`, `${batch(d, 'id', 9000)}`, `with_vat(${column ?? 'price'}) > ${d.int(10, 200)}`])}`;
+    return `select ${d.pick(['sum', 'max', 'count'])}(with_vat(${column})) from ${table} where ${d.pick([`id = ${d.int(1, 900)}`, batch(d, 'id', 9000), `with_vat(${column}) > ${d.int(10, 200)}`])}`;
   }),
   template('check_digits', (d) => {
     const t = d.pick(tables);
@@ -78,7 +78,7 @@ export const computingTemplates: readonly Template[] = [
       [`1 as i, '' as t`, `i + 1, t || 'x'`],
       ['1 as i, 1.0::numeric as p', 'i + 1, p * 1.01'],
     ]);
-    return `with recursive n as (select ${first ?? ''} union all select ${next ?? ''} from n where i < ${d.int(100, 3000)}) select ${d.pick(['count(*)', 'max(i)', 'sum(i * i)'])} from n`;
+    return `with recursive n as (select ${first} union all select ${next} from n where i < ${d.int(100, 3000)}) select ${d.pick(['count(*)', 'max(i)', 'sum(i * i)'])} from n`;
   }),
   template(
     'reachable',
@@ -101,11 +101,11 @@ export const computingTemplates: readonly Template[] = [
   }),
   template('formatted', (d) => {
     const t = d.pick(tables);
-    return `select ${d.pick([`to_char(${t.time}, 'Day DD Month YYYY HH24:MI')`, `format('%s-%s', id, ${d.pick(t.texts)})`, `upper(${d.pick(t.texts)}) || lpad(id::text, 12, '0')`, `initcap(replace(${d.pick(t.texts)}, 'a', 'bb'))`, `encode(sha256(${d.pick(t.texts)}::bytea), 'hex')`])} from ${t.name} where ${d.pick([`id = ${d.int(1, 900)}`, `${batch(d, 'id', 6000)}`, `${t.time} > ${moment(d, t)}`])}`;
+    return `select ${d.pick([`to_char(${t.time}, 'Day DD Month YYYY HH24:MI')`, `format('%s-%s', id, ${d.pick(t.texts)})`, `upper(${d.pick(t.texts)}) || lpad(id::text, 12, '0')`, `initcap(replace(${d.pick(t.texts)}, 'a', 'bb'))`, `encode(sha256(${d.pick(t.texts)}::bytea), 'hex')`])} from ${t.name} where ${d.pick([`id = ${d.int(1, 900)}`, batch(d, 'id', 6000), `${t.time} > ${moment(d, t)}`])}`;
   }),
   template('json_answer', (d) => {
     const t = d.pick(tables);
-    return `select ${d.pick([`jsonb_agg(to_jsonb(x))`, `json_agg(json_build_object('id', x.id, 'at', x.${t.time}))`, `jsonb_object_agg(x.id, x.${d.pick(t.texts)})`, `count(row_to_json(x)::text)`])} from ${t.name} as x where ${d.pick([`id between ${d.int(1, 20)} and ${d.int(30, 70)}`, `${batch(d, 'id', 9000)}`, `${d.pick(t.indexed)} = ${d.int(1, 900)}`])}`;
+    return `select ${d.pick([`jsonb_agg(to_jsonb(x))`, `json_agg(json_build_object('id', x.id, 'at', x.${t.time}))`, `jsonb_object_agg(x.id, x.${d.pick(t.texts)})`, `count(row_to_json(x)::text)`])} from ${t.name} as x where ${d.pick([`id between ${d.int(1, 20)} and ${d.int(30, 70)}`, batch(d, 'id', 9000), `${d.pick(t.indexed)} = ${d.int(1, 900)}`])}`;
   }),
   template('json_path', (d) => {
     const t = d.pick(withJson);
@@ -115,7 +115,7 @@ export const computingTemplates: readonly Template[] = [
   template('masked_text', (d) => {
     const t = d.pick(tables);
     const text = d.pick(t.texts);
-    return `select ${d.pick([`max(regexp_replace(${text}, '(\\d+)', '#', 'g'))`, `count(*) filter (where ${text} similar to '%(ab|cd)%')`, `max(translate(${text}, '0123456789', '##########'))`, `count(distinct (regexp_match(${text}, '[0-9]+'))[1])`, `sum(cardinality(regexp_split_to_array(${text}, '\\s')))`])} from ${t.name} where ${d.pick([`${batch(d, 'id', 6000)}`, `${t.time} > ${moment(d, t)}`, `${text} like '%a%'`])}`;
+    return `select ${d.pick([`max(regexp_replace(${text}, '(\\d+)', '#', 'g'))`, `count(*) filter (where ${text} similar to '%(ab|cd)%')`, `max(translate(${text}, '0123456789', '##########'))`, `count(distinct (regexp_match(${text}, '[0-9]+'))[1])`, `sum(cardinality(regexp_split_to_array(${text}, '\\s')))`])} from ${t.name} where ${d.pick([batch(d, 'id', 6000), `${t.time} > ${moment(d, t)}`, `${text} like '%a%'`])}`;
   }),
   // Writes.
   writing('pay_invoices', (d) =>

@@ -2,9 +2,9 @@
 --   {"relations": [[schema, name, whether its rows are changed], …], "functions": [name, …], "words": [name, …]}
 -- and the answer
 --   {"work_mem": bytes, "relations": [{"schema", "name", "pages", "rows", "toast_pages", "indexes", "key_triggers", "triggers",
---    "trigger_queries": each {"Insert", "Update", "Delete": number}, "unindexed_references": rows, "widths": {column: mean bytes}}, …],
+--    "trigger_queries": each {"Insert", "Update", "Delete": number}, "unindexed_references": rows, "widths": {column: mean bytes}, "numerics": [column, …]}, …],
 --    "functions": {name: {"queries", "loops"}}}.
--- Triggers and references only where rows are changed; widths of those of the words that are columns without a fixed length;
+-- Triggers and references only where rows are changed; widths and numerics of those of the words that are columns without a fixed length;
 -- functions that are written in SQL or a procedural language. Names that nothing has are left out. pg_class, pg_proc
 -- and pg_trigger tell everybody the same; mean widths are all that is told of the statistics. In PL/pgSQL, which keeps its
 -- plans for the session.
@@ -22,6 +22,7 @@ declare
   table_oid oid;
   fact jsonb;
   changes jsonb;
+  columns jsonb;
   facts jsonb := '[]';
   bodies jsonb := '{}';
 begin
@@ -63,13 +64,18 @@ begin
       ) as u on true
       where g.tgrelid = table_oid and g.tgtype & 1 = 1;
     end if;
-    facts := facts || (fact || changes || jsonb_build_object('widths', case when words = '{}' then '{}'::jsonb else (
-      select coalesce(jsonb_object_agg(s.attname, s.avg_width), '{}')
-      from pg_stats as s
-      join pg_attribute as a
-        on a.attrelid = table_oid and a.attname = s.attname and a.attlen = -1 and a.atttypid <> 'numeric'::regtype
-      where s.schemaname = (pair ->> 0)::name and s.tablename = (pair ->> 1)::name and s.attname = any (words::name[])
-        and not s.inherited) end));
+    columns := '{"widths": {}, "numerics": []}';
+    if words <> '{}' then
+      select jsonb_build_object('numerics', coalesce(jsonb_agg(a.attname order by a.attname)
+            filter (where a.atttypid = 'numeric'::regtype), '[]'),
+          'widths', coalesce(jsonb_object_agg(a.attname, s.avg_width) filter (where a.atttypid <> 'numeric'::regtype), '{}'))
+        into columns
+      from pg_attribute as a
+      join pg_stats as s on s.schemaname = (pair ->> 0)::name and s.tablename = (pair ->> 1)::name
+        and s.attname = a.attname and not s.inherited
+      where a.attrelid = table_oid and a.attname = any (words::name[]) and a.attlen = -1;
+    end if;
+    facts := facts || (fact || changes || columns);
   end loop;
   if names <> '{}' then
     select coalesce(jsonb_object_agg(f.name, jsonb_build_object('queries', f.queries, 'loops', f.loops)), '{}') into bodies

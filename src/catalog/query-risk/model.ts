@@ -28,8 +28,10 @@ export interface KnownRegion {
 export interface QueryRiskModel {
   feature_version: number;
   cost: FittedCost;
-  /** Gives what has to be added to the logarithm of the fitted cost, from the features. */
+  /** Gives what the fitted cost misses, from the features: to be added to its logarithm (base 10). */
   time: Forest;
+  /** How much of that is added: what it was worth on statements of shapes that the trees had not seen, 0 to 1. */
+  weight: number;
   calibration: Calibration;
   region: KnownRegion;
   /** The mean of each feature in training: what a reason is told against. */
@@ -50,8 +52,11 @@ export function logCostOf(cost: FittedCost, features: readonly number[]): number
 }
 
 /** log10 of the milliseconds to expect. */
-export function logTimeOf(model: Pick<QueryRiskModel, 'cost' | 'time'>, features: readonly number[]): number {
-  return logCostOf(model.cost, features) + marginOf(model.time, features);
+export function logTimeOf(
+  model: Pick<QueryRiskModel, 'cost' | 'time' | 'weight'>,
+  features: readonly number[],
+): number {
+  return logCostOf(model.cost, features) + model.weight * marginOf(model.time, features);
 }
 
 export function scaled(features: readonly number[], scale: readonly number[]): number[] {

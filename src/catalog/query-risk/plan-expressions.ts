@@ -6,10 +6,13 @@ import { textOf } from './plan-node.ts';
 const byteOperator = /(~~|!~~| ~ |~\*|@>|<@|@@|\?\||\?&| \? |->>|#>>|->|\|\|)/;
 /** Regular expressions, and LIKE that ignores case. */
 const hardOperator = /(~~\*| ~ |!~|~\*)/;
-const hardFunction = /\b(regexp_\w+|similar_to_escape|jsonb_path_\w+|sha\d+|initcap|parse_ident)\(/;
+const hardFunction = /\b(regexp_\w+|similar_to_escape|jsonb_path_\w+|sha\d+|initcap|upper|lower|translate)\(/;
 const parsingFunction = /\b(to_tsvector|ts_headline|xpath|xmlparse)\(/;
 /** On numeric, a hundred times as dear as an addition. */
-const numberFunction = /\b(exp|ln|log|power|pow|sqrt|cbrt|stddev\w*|var\w*|corr|regr_\w+|numeric_\w+)\(/g;
+const powerFunction = /\b(exp|ln|log|power|pow|sqrt|cbrt)\(/g;
+/** Of those that make a value of no fixed length, or read one. */
+const textCall =
+  /\b(to_char|to_date|to_timestamp|date_trunc|format|concat\w*|jsonb?_\w+|to_jsonb?|row_to_json|array_\w+|string_\w+|regexp_\w+|md5|sha\d+|encode|convert_\w+|[lr]pad|replace|translate|initcap|upper|lower|timezone|split_part|strpos|substr\w*)\(| (?:->>?|#>>?|@>|<@|\?|\|\||~\*?|~~\*) |::(?:text|jsonb?)\b/g;
 const functionName = /([a-z_][\w$]*|"[^"]+")\(/gi;
 const plainName = /^[\w".]+$/;
 /** An expression of a node below, which is only handed on. */
@@ -45,7 +48,8 @@ export function namesIn(text: string): string[] {
   return Array.from(text.matchAll(name), ([found]) => unquoted(found));
 }
 
-export const numberFunctionsIn = (text: string): number => text.match(numberFunction)?.length ?? 0;
+export const powersIn = (text: string): number => text.match(powerFunction)?.length ?? 0;
+export const textCallsIn = (text: string): number => text.match(textCall)?.length ?? 0;
 export const looksAtBytes = (text: string): boolean => byteOperator.test(text) || text.includes('(');
 export const matchesPattern = (text: string): boolean => byteOperator.test(text);
 export const isParsed = (text: string): boolean => parsingFunction.test(text);

@@ -47,6 +47,8 @@ export interface RelationFacts {
   unindexed_references: number;
   /** Mean bytes of the columns asked for that have no fixed length. */
   widths: Record<string, number>;
+  /** Those of the columns asked for that are numeric. */
+  numerics: readonly string[];
 }
 
 /** A function that is written in SQL or a procedural language, by what stands in its body. */
@@ -70,6 +72,10 @@ export interface WantedFacts {
   functions: string[];
   words: string[];
 }
+
+/** What a table is known by. */
+export const keyOf = (schema: string | undefined, name: string): string =>
+  JSON.stringify([schema ?? '', name]);
 
 export function textOf(node: PlanNode, key: string): string {
   const value = node[key];

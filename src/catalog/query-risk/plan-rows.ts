@@ -15,6 +15,14 @@ const plannersRangeShare = 0.005;
 const limitRows = 30;
 const plannersLimitShare = 0.1;
 
+/** Rows of functions of which nobody said how many they give (prorows of pg_proc, as it comes). */
+const plannersSets = [100, 1000];
+
+function believedSet(planned: number): number {
+  // Few or many: between one row and what the planner takes for all.
+  return plannersSets.includes(Math.round(planned)) ? 3 * Math.sqrt(planned) : planned;
+}
+
 export class BelievedRows {
   readonly #tableOf: (node: PlanNode) => RelationFacts | null;
   readonly #known = new Map<PlanNode, number>();
@@ -52,6 +60,12 @@ export class BelievedRows {
     const type = node['Node Type'];
     const inputs = inputsOf(node);
     if (type === 'Limit') return this.#limited(node, planned);
+    if (type === 'Function Scan') return believedSet(planned);
+    if (type === 'ProjectSet') {
+      const [input] = inputs;
+      const each = planned / Math.max(1, input?.['Plan Rows'] ?? 1);
+      return (input ? this.of(input) : 1) * believedSet(each);
+    }
     if (inputs.length === 0 || type === 'Bitmap Heap Scan') {
       const ranges = rangesIn(node);
       const rows = planned * (rangeShare / plannersRangeShare) ** Math.min(2, ranges);
@@ -61,7 +75,7 @@ export class BelievedRows {
     if (type === 'ModifyTable') return planned;
     if (type === 'Append' || type === 'Merge Append')
       return inputs.reduce((sum, each) => sum + this.of(each), 0);
-    const factor = inputs.reduce((product, each) => product * Math.max(1, this.factor(each)), 1);
+    const factor = inputs.reduce((product, each) => product * this.factor(each), 1);
     if (isJoin(node)) return planned * factor;
     if (/Aggregate$|^Group$|^Unique$|SetOp$/.test(type))
       return node['Group Key'] === undefined && type === 'Aggregate' ? planned : planned * Math.sqrt(factor);
