@@ -6,6 +6,7 @@ import { explainQuery } from '../../src/catalog/query-risk/explain.ts';
 import { runAsync } from '../../src/core/drivers.ts';
 import { connectionHost } from '../../src/worker/host.ts';
 import { Random } from '../../test/property/random.ts';
+import { processorTime } from '../support/processor.ts';
 import type { Draw } from './tables.ts';
 import type { Template } from './template.ts';
 import { templates } from './templates.ts';
@@ -21,6 +22,8 @@ export interface Observed {
   cost: number;
   calls: number;
   mean_ms: number;
+  /** The planner's cost with the constants of `raw`, for comparison: what no history of statements knows. */
+  cost_with_constants: number | null;
 }
 
 export interface Workload {
@@ -115,14 +118,41 @@ export async function features(
   }
 }
 
+const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+export interface WorkloadOptions {
+  perTemplate: number;
+  executions: number;
+  scale: number;
+  seed: number;
+  /**
+   * What a statement took: on the wall, as pg_stat_statements has it, or of the processor by the server process's count, for
+   * a machine that has other things to do.
+   */
+  clock: 'wall' | 'processor';
+}
+
+/** The planner's cost of the text as it is. */
+async function costOf(client: pg.Client, text: string): Promise<number | null> {
+  await client.query('begin');
+  try {
+    const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: { 'Total Cost': number } }] }>(
+      `explain (format json) ${text}`,
+    );
+    return rows[0]?.['QUERY PLAN'][0].Plan['Total Cost'] ?? null;
+  } catch {
+    return null;
+  } finally {
+    await client.query('rollback');
+  }
+}
+
 /**
  * Runs every statement `executions` times in each of two spans, with other constants each time and in another order.
  * A statement's features are of the moment before its span begins, from the text that pg_stat_statements keeps.
  */
-export async function runWorkload(
-  client: pg.Client,
-  options: { perTemplate: number; executions: number; scale: number; seed: number },
-): Promise<Workload> {
+export async function runWorkload(client: pg.Client, options: WorkloadOptions): Promise<Workload> {
   const refused: Record<string, number> = {};
   const notPlanned: Record<string, number> = {};
   await client.query(`set statement_timeout = '${longest}'`);
@@ -153,6 +183,7 @@ export async function runWorkload(
     }
     await client.query('select pg_stat_statements_reset()');
     const raw = new Map<string, string>();
+    const processor = new Map<string, number[]>();
     const next = new Random(options.seed + span);
     for (let round = 0; round < options.executions; round += 1) {
       const order = [...known].map((each) => ({ each, at: next.next() })).sort((a, b) => a.at - b.at);
@@ -161,9 +192,14 @@ export async function runWorkload(
         const text = statement.template.make(
           drawFrom(statement.shape, statement.shape + 7919 * (1 + round + span * options.executions)),
         );
-        if ((await execute(client, text, statement.template.writes ?? false)) === null)
-          raw.set(queryid, text);
+        const problems: (string | null)[] = [];
+        const spent = await processorTime(client, async () => {
+          problems.push(await execute(client, text, statement.template.writes ?? false));
+        });
         executions += 1;
+        if (problems[0] !== null) continue;
+        raw.set(queryid, text);
+        processor.set(queryid, [...(processor.get(queryid) ?? []), spent]);
       }
     }
     for (const row of await counted(client)) {
@@ -178,7 +214,8 @@ export async function runWorkload(
         raw: text,
         ...plan,
         calls: row.calls,
-        mean_ms: row.mean_ms,
+        mean_ms: options.clock === 'wall' ? row.mean_ms : meanOf(processor.get(row.queryid) ?? []),
+        cost_with_constants: span === 1 ? await costOf(client, text) : null,
       });
     }
   }
