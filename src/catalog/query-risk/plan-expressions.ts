@@ -14,6 +14,7 @@ const powerFunction = /\b(exp|ln|log|power|pow|sqrt|cbrt)\(/g;
 const textCall =
   /\b(to_char|to_date|to_timestamp|date_trunc|format|concat\w*|jsonb?_\w+|to_jsonb?|row_to_json|array_\w+|string_\w+|regexp_\w+|md5|sha\d+|encode|convert_\w+|[lr]pad|replace|translate|initcap|upper|lower|timezone|split_part|strpos|substr\w*)\(| (?:->>?|#>>?|@>|<@|\?|\|\||~\*?|~~\*) |::(?:text|jsonb?)\b/g;
 const functionName = /([a-z_][\w$]*|"[^"]+")\(/gi;
+const anyCall = /[a-z_0-9"]\(|::/i;
 const plainName = /^[\w".]+$/;
 /** An expression of a node below, which is only handed on. */
 const handedOn = /^\((?:PARTIAL )?[\w."]+\(.*\)\)$/;
@@ -50,7 +51,8 @@ export function namesIn(text: string): string[] {
 
 export const powersIn = (text: string): number => text.match(powerFunction)?.length ?? 0;
 export const textCallsIn = (text: string): number => text.match(textCall)?.length ?? 0;
-export const looksAtBytes = (text: string): boolean => byteOperator.test(text) || text.includes('(');
+/** Whether it does more with a value than to compare it. */
+export const looksAtBytes = (text: string): boolean => byteOperator.test(text) || anyCall.test(text);
 export const matchesPattern = (text: string): boolean => byteOperator.test(text);
 export const isParsed = (text: string): boolean => parsingFunction.test(text);
 export const isHard = (text: string): boolean => hardOperator.test(text) || hardFunction.test(text);

@@ -1,5 +1,5 @@
 /** Sums of work, and what expressions add to them: the part of plan-work.ts that looks at texts and names, not at nodes. */
-import { featureNames } from './feature-names.ts';
+import { featureNames, workKinds } from './feature-names.ts';
 import type { FeatureName, WorkKind } from './feature-names.ts';
 import {
   functionsIn,
@@ -24,11 +24,19 @@ const bytesOfRow = (table: RelationFacts | null): number =>
 
 type Sums = Record<FeatureName, number>;
 
+const none = Object.fromEntries(featureNames.map((name) => [name, 0])) as Sums;
+
+/** Names of their features, made once. */
+const workName = Object.fromEntries(workKinds.map((kind) => [kind, `work_${kind}`])) as Record<
+  WorkKind,
+  FeatureName
+>;
+
 export class WorkSums {
   protected readonly facts: PlanFacts;
   readonly #relations: ReadonlyMap<string, RelationFacts>;
   /** Amounts, before the logarithm. */
-  readonly sums = Object.fromEntries(featureNames.map((name) => [name, 0])) as Sums;
+  readonly sums: Sums = { ...none };
 
   constructor(facts: PlanFacts) {
     this.facts = facts;
@@ -36,15 +44,15 @@ export class WorkSums {
   }
 
   protected add(name: FeatureName, amount: number): void {
-    this.sums[name] += amount;
+    if (amount !== 0) this.sums[name] += amount;
   }
 
   protected most(name: FeatureName, amount: number): void {
-    this.sums[name] = Math.max(this.sums[name], amount);
+    if (amount > this.sums[name]) this.sums[name] = amount;
   }
 
   protected work(amount: number, kind: WorkKind): void {
-    this.add(`work_${kind}`, amount);
+    if (amount !== 0) this.sums[workName[kind]] += amount;
   }
 
   protected tableOf(node: PlanNode): RelationFacts | null {
