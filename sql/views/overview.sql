@@ -62,25 +62,25 @@ with status as (
         then format(', %s muted', s.s #>> '{open_findings,muted}') else '' end as says,
     case
       when s.s -> 'last_run' = 'null' then 'select maint.run(force => true);'
-      when c.critical + c.warning + c.info > 0 then 'table maint.findings;' end as command
+      when c.critical + c.warning + c.info > 0 then 'table maint.findings_brief;' end as command
   from status as s, counts as c
   union all
   select 2, o.place, 'needs you', format('#%s %s · %s', o.finding_id, o.severity, o.summary),
     case when maint.finding_action(o.finding_id) ->> 'refusal' is null
         then format('select maint.apply(%s);', o.finding_id)
       when o.remedy is not null
-        then format('select remedy from maint.findings where finding_id = %s;', o.finding_id)
+        then format('select maint.remedy(%s);', o.finding_id)
       else format('select detail from maint.findings where finding_id = %s;', o.finding_id) end
   from open as o
   where o.place <= 5
   union all
-  select 2, 6, 'needs you', format('and %s more', c.critical + c.warning + c.info - 5), 'table maint.findings;'
+  select 2, 6, 'needs you', format('and %s more', c.critical + c.warning + c.info - 5), 'table maint.findings_brief;'
   from counts as c
   where c.critical + c.warning + c.info > 5
   union all
   select 3, 0, 'not seen', string_agg(
       u.name || ' (' || coalesce(nullif(u.reason, 'failed'), u.status) || coalesce(': ' || u.message, '') || ')', ', '
-      order by u.name), 'table maint.steps; -- in a shell: pg-maint doctor'
+      order by u.name), 'table maint.steps_brief; -- in a shell: pg-maint doctor'
   from unexamined as u
   having count(*) > 0
   union all
@@ -92,7 +92,7 @@ with status as (
   union all
   select 5, 0, 'done', format('%s action%s in 7 days (%s)', d.actions, case when d.actions = 1 then '' else 's' end, d.kinds)
       || case when d.saved > 0 then format(', %s given back', pg_size_pretty(d.saved)) else '' end,
-    'table maint.actions;'
+    'table maint.actions_brief;'
   from done as d
   where d.actions > 0
   union all
@@ -102,7 +102,7 @@ with status as (
   where a.status = 'running'
   union all
   select 7, 0, 'next', format('%s action%s queued', count(*), case when count(*) = 1 then '' else 's' end)
-      || coalesce(': ' || string_agg(distinct a.outcome, '; '), ''), 'table maint.actions;'
+      || coalesce(': ' || string_agg(distinct a.outcome, '; '), ''), 'table maint.actions_brief;'
   from maint.action as a
   where a.status = 'queued'
   having count(*) > 0

@@ -93,7 +93,7 @@ const inventoryQuery = `
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where x.indisvalid and x.indisready and x.indislive and c.relkind = 'i'
       and ${usersIndex}
-      and ($5::oid is null or c.oid = $5::oid)
+      and ($5::jsonb is null or c.oid in (select o.oid::oid from pg_catalog.jsonb_array_elements_text($5::jsonb) as o (oid)))
   ), window_start as materialized (
     select ($1::timestamptz - pg_catalog.make_interval(days => $3::int)) as at
   )
@@ -161,7 +161,7 @@ const inventoryQuery = `
         else m.table_writes + w.counter end as total) as written
   cross join lateral (
     select u.scans + greatest(0, pg_catalog.pg_stat_get_numscans(s.oid) - u.counter) as total) as scan
-  where m.usage_id is not null or s.oid = $5::oid
+  where m.usage_id is not null or $5::jsonb is not null
     or coalesce(s.size_bytes, s.relpages::int8 * $4::int8) >= least($2::float8, (
       select pg_catalog.min((c.value #>> '{}')::float8) from maint.setting as c
       where c.path = 'features.index_health.min_size_mb')) * 1024 * 1024
@@ -173,8 +173,8 @@ export interface InventoryOptions {
   /** Days of `window_scans` and `window_writes`. */
   windowDays: number;
   blockSize: number;
-  /** The oid of the only index to be asked for; null for all. */
-  only: number | null;
+  /** The oids of the only indexes to be asked for; null for all. */
+  only: readonly number[] | null;
 }
 
 export function indexInventory(

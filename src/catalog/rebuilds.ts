@@ -33,6 +33,11 @@ export interface PlanningState {
 
 /** A time zone that the server does not know is UTC here: the safeguard says so, and opens no window. */
 const planningQuery = `
+  with settings as materialized (
+    select s.config, case when maint.time_zone_known(s.config ->> 'time_zone') then s.config ->> 'time_zone' else 'UTC' end
+      as time_zone
+    from maint.config('operational.safeguards') as s (config)
+  )
   select pg_catalog.jsonb_build_object(
       'days_since_plan', (
         select extract(epoch from $1::timestamptz - pg_catalog.max(p.planned_at))::float8 / 86400
@@ -40,11 +45,8 @@ const planningQuery = `
       'safeguards', s.config,
       'local', pg_catalog.jsonb_build_object('day', extract(isodow from l.at)::int,
         'minute', (extract(hour from l.at) * 60 + extract(minute from l.at))::int)) as row
-  from (select maint.config('operational.safeguards') as config) as s
-  cross join lateral (
-    select $1::timestamptz at time zone coalesce((
-      select n.name from pg_catalog.pg_timezone_names as n
-      where pg_catalog.lower(n.name) = pg_catalog.lower(s.config ->> 'time_zone') limit 1), 'UTC') as at) as l
+  from settings as s
+  cross join lateral (select $1::timestamptz at time zone s.time_zone as at) as l
   order by 1`;
 
 export function planningState(now: string): Program<PlanningState> {

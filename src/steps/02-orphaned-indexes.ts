@@ -16,7 +16,7 @@ import { incompletePartitionedIndexes } from '../catalog/partitioned-indexes.ts'
 import type { IncompletePartitionedIndex } from '../catalog/partitioned-indexes.ts';
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { defineStep } from './step.ts';
+import { countActionsOf, defineStep } from './step.ts';
 import type { Action, Finding, JsonObject } from './step.ts';
 
 export const orphanedIndexKind = 'index.orphaned';
@@ -310,7 +310,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `orphaned indexes found: ${loud.length}, to be removed: ${actions.length}`,
+                message: `orphaned indexes found: ${loud.length}, to be removed: ${countActionsOf(loud, actions)}`,
               },
             ],
       actions,

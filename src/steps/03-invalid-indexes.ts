@@ -6,7 +6,7 @@
 import { invalidIndexes, undecidedFindings, undecidedNames } from '../catalog/invalid-indexes.ts';
 import type { InvalidIndex } from '../catalog/invalid-indexes.ts';
 import { leftoverNameOf } from './02-orphaned-indexes.ts';
-import { defineStep } from './step.ts';
+import { countActionsOf, defineStep } from './step.ts';
 import type { Action, Finding, JsonObject } from './step.ts';
 
 export const invalidIndexKind = 'index.invalid';
@@ -104,7 +104,7 @@ export default defineStep({
           : [
               {
                 severity: 'warning',
-                message: `invalid indexes found: ${loud.length}, to be removed: ${actions.length}`,
+                message: `invalid indexes found: ${loud.length}, to be removed: ${countActionsOf(loud, actions)}`,
               },
             ],
       actions,

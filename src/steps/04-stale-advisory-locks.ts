@@ -20,7 +20,7 @@ import {
 } from '../catalog/sessions.ts';
 import type { Session } from '../catalog/sessions.ts';
 import type { Program } from '../core/program.ts';
-import { defineStep } from './step.ts';
+import { countActionsOf, defineStep } from './step.ts';
 import type { Action, Finding, Json, JsonObject } from './step.ts';
 
 export const staleLockKind = 'lock.stale_advisory';
@@ -257,7 +257,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `${loud.length} stale advisory locks found, ${sessionCount(actions.length)} to be ended`,
+                message: `${loud.length} stale advisory locks found, ${sessionCount(countActionsOf(loud, actions))} to be ended`,
               },
             ],
       actions,

@@ -8,7 +8,7 @@ import type { IndexDetail } from '../catalog/index-facts.ts';
 import { noteUncounted, sampleDays, sampleIndexUsage, statisticsState } from '../catalog/index-usage.ts';
 import { unusedCandidates } from '../catalog/unused-candidates.ts';
 import type { UnusedCandidate } from '../catalog/unused-candidates.ts';
-import { defineStep } from './step.ts';
+import { countActionsOf, defineStep } from './step.ts';
 import type { Action, ConfigOf, Finding, JsonObject, Report } from './step.ts';
 
 export const unusedIndexKind = 'index.unused';
@@ -219,7 +219,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `${loud.length} unused indexes found, ${actions.length} to be removed`,
+                message: `${loud.length} unused indexes found, ${countActionsOf(loud, actions)} to be removed`,
               },
             ],
       actions,

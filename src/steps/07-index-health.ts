@@ -15,7 +15,7 @@ import type { Candidate, Choice, Chosen } from './index-health/reindex-plan.ts';
 import { indexHealthSettings } from './index-health/settings.ts';
 import { bloatText, sizeText } from './index-health/verdict.ts';
 import type { Known, Verdict } from './index-health/verdict.ts';
-import { defineStep } from './step.ts';
+import { countActionsOf, defineStep } from './step.ts';
 import type { Action, Finding, JsonObject } from './step.ts';
 
 export const bloatedIndexKind = 'index.bloated';
@@ -127,7 +127,7 @@ export default defineStep({
     },
   },
 
-  *check({ config: settings, configFor, now }) {
+  *check({ config: settings, configFor, now, unmuted }) {
     const { looked, tools, measured, pagesRead } = yield* lookAtIndexes({ config: settings, configFor, now });
     yield* rollUpHistory(now, settings.sample_days, settings.history_days);
 
@@ -175,6 +175,8 @@ export default defineStep({
       return finding === undefined ? [] : [actionOf(chosen, finding)];
     });
 
+    const loud = unmuted(reported.map(({ finding }) => finding));
+
     const count = (verdict: Verdict): number =>
       judged.filter((look) => look.judged.verdict === verdict).length;
     const unknown = judged.filter((look) => look.judged.verdict === 'unknown');
@@ -209,12 +211,12 @@ export default defineStep({
       },
       findings: reported.map(({ finding }) => finding),
       alerts:
-        reported.length === 0
+        loud.length === 0
           ? []
           : [
               {
                 severity: 'info',
-                message: `${reported.length} bloated indexes found, ${actions.length} to be rebuilt`,
+                message: `${loud.length} bloated indexes found, ${countActionsOf(loud, actions)} to be rebuilt`,
               },
             ],
       actions,

@@ -127,6 +127,12 @@ export function actionKey(action: Action): string {
   }
 }
 
+/** How many of the actions would resolve one of the findings: an alert tells of those that it counts. */
+export function countActionsOf(findings: readonly Finding[], actions: readonly Action[]): number {
+  const counted = new Set(findings);
+  return actions.filter(({ finding }) => counted.has(finding)).length;
+}
+
 export interface Report {
   /** Merged into the run's dictionary; keys below `cleanup` are merged one by one. */
   result: JsonObject;

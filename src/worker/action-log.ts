@@ -36,10 +36,18 @@ export interface Claimed {
   waitedSeconds: number;
 }
 
-const rowOfAction = `pg_catalog.jsonb_build_object('action_id', a.action_id, 'kind', a.kind, 'target', a.target,
+interface RunningRow extends Claimed {
+  statement: string | null;
+  inverse: Plan['inverse'];
+  size: number | null;
+  intent: Plan['intent'] | null;
+}
+
+const runningRow = `pg_catalog.jsonb_build_object('action_id', a.action_id, 'kind', a.kind, 'target', a.target,
     'step_number', a.step_number, 'finding_id', a.finding_id, 'reason', a.reason, 'evidence', a.evidence,
     'attempts', a.attempts) as action,
-  extract(epoch from pg_catalog.clock_timestamp() - a.queued_at)::float8 as "waitedSeconds"`;
+  extract(epoch from pg_catalog.clock_timestamp() - a.queued_at)::float8 as "waitedSeconds",
+  a.statement, a.inverse, a.size_before::float8 as size, a.intent`;
 
 /** Takes the action; null when it is not queued any more. Under its lock. */
 export async function claim(
@@ -47,13 +55,14 @@ export async function claim(
   actionId: number,
   workerId: string,
 ): Promise<Unfinished | null> {
-  const { rowCount } = await client.query(
+  const { rows } = await client.query<RunningRow>(
     `update maint.action as a set status = 'running', attempts = a.attempts + 1, worker_id = $2,
        started_at = pg_catalog.clock_timestamp(), not_before = null, outcome = null, error = null
-     where a.action_id = $1 and a.status = 'queued'`,
+     where a.action_id = $1 and a.status = 'queued'
+     returning ${runningRow}`,
     [actionId, workerId],
   );
-  return rowCount === 0 ? null : await unfinished(client, actionId);
+  return asUnfinished(rows[0]);
 }
 
 /** Nothing of the statement that was under way is left. */
@@ -61,11 +70,15 @@ export async function forgetIntent(client: pg.ClientBase, action: ActionRow): Pr
   await client.query('update maint.action set intent = null where action_id = $1', [action.action_id]);
 }
 
-/** What is about to be done, before it is. */
+/** What is about to be done, before it is; with the event that counts it. */
 export async function recordIntent(client: pg.ClientBase, action: ActionRow, plan: Plan): Promise<void> {
   await client.query(
-    `update maint.action set statement = $2, inverse = $3::jsonb, size_before = $4, intent = $5::jsonb
-     where action_id = $1`,
+    `with intended as (
+       update maint.action as a set statement = $2, inverse = $3::jsonb, size_before = $4, intent = $5::jsonb
+       where a.action_id = $1
+       returning a.action_id, a.kind)
+     insert into maint.safeguard_event (action_id, kind, event)
+     select i.action_id, i.kind, 'attempt' from intended as i`,
     [
       action.action_id,
       plan.statement,
@@ -83,19 +96,14 @@ export interface Unfinished extends Claimed {
 
 /** A running action as it was left. Null when it is not running any more. */
 export async function unfinished(client: pg.ClientBase, actionId: number): Promise<Unfinished | null> {
-  const { rows } = await client.query<
-    Claimed & {
-      statement: string | null;
-      inverse: Plan['inverse'];
-      size: number | null;
-      intent: Plan['intent'] | null;
-    }
-  >(
-    `select ${rowOfAction}, a.statement, a.inverse, a.size_before::float8 as size, a.intent
-     from maint.action as a where a.action_id = $1 and a.status = 'running'`,
+  const { rows } = await client.query<RunningRow>(
+    `select ${runningRow} from maint.action as a where a.action_id = $1 and a.status = 'running'`,
     [actionId],
   );
-  const [row] = rows;
+  return asUnfinished(rows[0]);
+}
+
+function asUnfinished(row: RunningRow | undefined): Unfinished | null {
   if (row === undefined) return null;
   const { action, waitedSeconds, statement, inverse, size, intent } = row;
   const plan: Plan | null =
@@ -123,6 +131,24 @@ export async function finish(
       more.verification?.sizeAfter ?? null,
       more.error === undefined ? null : JSON.stringify(failureOf(asFailure(more.error))),
     ],
+  );
+}
+
+/** What was to be done is done; with the event that counts it. */
+export async function succeed(
+  client: pg.ClientBase,
+  action: ActionRow,
+  verification: Verification,
+): Promise<void> {
+  await client.query(
+    `with done as (
+       update maint.action as a set status = 'succeeded', outcome = $2, size_after = $3, error = null,
+         finished_at = pg_catalog.clock_timestamp()
+       where a.action_id = $1
+       returning a.action_id, a.kind)
+     insert into maint.safeguard_event (action_id, kind, event)
+     select d.action_id, d.kind, 'success' from done as d`,
+    [action.action_id, verification.reason, verification.sizeAfter],
   );
 }
 

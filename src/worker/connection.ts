@@ -9,7 +9,7 @@ export const lockClass = 1_835_100_526;
 export const runLock = 1;
 /** Held by install and uninstall to the end of their transaction. */
 export const installLock = 2;
-/** Held by a worker that measures an index which it has just rebuilt. */
+/** Held by a worker that measures indexes which were rebuilt, to the end of its transaction. */
 export const measurementLock = 4;
 
 /** Servers that were found without TLS where it is only preferred: not asked again by this process. */
@@ -110,6 +110,17 @@ export async function inTransaction<Result>(
     // Where the connection is gone there is nothing to roll back, and the first error is the one to tell.
     await client.query('rollback').catch(() => undefined);
     throw error;
+  }
+}
+
+/** Ends the transaction that failed work may have left open; where there is none the server is told nothing it would warn of. */
+export async function leaveTransaction(client: pg.Client): Promise<void> {
+  try {
+    // What a failed statement has left is known once the server is ready again.
+    await client.query('');
+    if (client.getTransactionStatus() !== 'I') await client.query('rollback');
+  } catch {
+    // The connection is gone, and its transaction with it; the first error is the one to tell.
   }
 }
 

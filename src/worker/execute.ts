@@ -12,6 +12,7 @@ import {
   giveBack,
   recordIntent,
   releaseActionLock,
+  succeed,
   tryActionLock,
 } from './action-log.ts';
 import type { Claimed, Unfinished } from './action-log.ts';
@@ -24,11 +25,14 @@ import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
 import { outOfQueues } from './table-queue.ts';
 import type { Onlooker } from './table-queue.ts';
-import { workerConfig } from './worker-config.ts';
+import { actionSettings } from './worker-config.ts';
 import type { WorkerConfig } from './worker-config.ts';
 
 /** Not done: the action is queued still, and wants to be looked at after so many seconds. */
-export type Executed = { done: true } | { done: false; seconds: number };
+export type Executed = ({ done: true } | { done: false; seconds: number }) & {
+  /** An error was met, and recorded. */
+  failed?: true;
+};
 
 const done: Executed = { done: true };
 
@@ -63,13 +67,13 @@ export async function execute(client: pg.Client, options: ExecuteOptions): Promi
 
 async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteOptions): Promise<Executed> {
   const { action } = claimed;
-  const config = await workerConfig(client);
+  const { worker: config, safeguards } = await actionSettings(client);
   let plan: Plan;
   try {
     // What is asked of an index or a table locks it for a moment, and may have to queue behind DDL for that.
     await client.query(`set lock_timeout = ${config.lock_timeout}`);
     if (claimed.plan !== null) await cleanUp(client, claimed, claimed.plan, config);
-    const verdict = await checkSafeguards(client, action);
+    const verdict = await checkSafeguards(client, action, safeguards);
     if (!verdict.allowed) {
       const { safeguard, reason, retryAfterSeconds } = verdict;
       const said = `${safeguard}: ${reason}`;
@@ -84,12 +88,9 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
     plan = prepared;
     await client.query('set lock_timeout = 0');
   } catch (error) {
-    return await failed(client, claimed, error, config, options.signal);
+    return { ...(await failed(client, claimed, error, config, options.signal)), failed: true };
   }
-  await inTransaction(client, async () => {
-    await recordIntent(client, action, plan);
-    await recordEvent(client, action, 'attempt');
-  });
+  await recordIntent(client, action, plan);
   return await act(client, claimed, plan, config, options);
 }
 
@@ -173,12 +174,9 @@ async function act(
         return `what it left can't be removed now: ${(problem as Error).message}`;
       },
     );
-    return await failed(client, claimed, error, config, signal, left);
+    return { ...(await failed(client, claimed, error, config, signal, left)), failed: true };
   }
-  await inTransaction(client, async () => {
-    await finish(client, action, 'succeeded', verification.reason, { verification });
-    await recordEvent(client, action, 'success');
-  });
+  await succeed(client, action, verification);
   return done;
 }
 

@@ -73,10 +73,12 @@ async function strangeBecause(directory: string, facts: Facts): Promise<string |
 }
 
 async function spaceOf(path: string): Promise<{ device: number; free: number; total: number }> {
-  const { dev } = await stat(path);
-  const { bavail, blocks, bsize } = await statfs(path);
+  const [{ dev }, { bavail, blocks, bsize }] = await Promise.all([stat(path), statfs(path)]);
   return { device: dev, free: bavail * bsize, total: blocks * bsize };
 }
+
+/** Connection -> the directory that was found to be its server's: as long as it lasts, it leads to the same server. */
+const proven = new WeakMap<pg.ClientBase, string>();
 
 async function ofFileSystems(client: pg.ClientBase, tablespaceOid: number): Promise<FreeDisk> {
   const unknown = (reason: string): FreeDisk => ({ known: false, places: [], reason });
@@ -84,8 +86,11 @@ async function ofFileSystems(client: pg.ClientBase, tablespaceOid: number): Prom
   const { data_directory: directory, tablespace } = facts;
   if (directory === null)
     return unknown('the data directory is told to members of pg_read_all_settings only');
-  const strange = await strangeBecause(directory, facts);
-  if (strange !== null) return unknown(strange);
+  if (proven.get(client) !== directory) {
+    const strange = await strangeBecause(directory, facts);
+    if (strange !== null) return unknown(strange);
+    proven.set(client, directory);
+  }
   const places: DiskSpace[] = [];
   const devices: number[] = [];
   for (const [what, place] of [

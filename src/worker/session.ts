@@ -24,21 +24,35 @@ export async function settleSession(client: pg.ClientBase): Promise<void> {
   await client.query(`select ${settle}`);
 }
 
+export interface Settled {
+  pid: number;
+  /** No transaction was open before this statement. */
+  outside: boolean;
+}
+
+/** No row where there is no schema maint. */
+export const settleAsOwner = `
+  select pg_catalog.pg_backend_pid() as pid,
+    pg_catalog.transaction_timestamp() = pg_catalog.statement_timestamp() as outside, ${settle},
+    pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(n.nspowner)::text, false)
+  from pg_catalog.pg_namespace as n where n.nspname = 'maint'`;
+
 /** A connection with the rights of the owner of schema maint. Throws CouldNotRun where there is no such schema. */
 export async function connectAsOwner(url: string | undefined): Promise<pg.Client> {
   return (await openSession(url)).client;
 }
 
-/** The same, with the number of the server's process. */
-export async function openSession(url: string | undefined): Promise<{ client: pg.Client; pid: number }> {
+/** A connection, with the number of the server's process. */
+export interface Session {
+  client: pg.Client;
+  pid: number;
+}
+
+/** The same as connectAsOwner. */
+export async function openSession(url: string | undefined): Promise<Session> {
   const client = await connect(url);
   try {
-    const { rows } = await client.query<{ pid: number }>(
-      `select pg_catalog.pg_backend_pid() as pid, ${settle},
-         pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(n.nspowner)::text, false)
-       from pg_catalog.pg_namespace as n where n.nspname = 'maint'`,
-    );
-    const [row] = rows;
+    const [row] = (await client.query<Settled>(settleAsOwner)).rows;
     if (row === undefined)
       throw new CouldNotRun('pg-maint is not installed in this database', 'pg-maint install URL');
     return { client, pid: row.pid };
@@ -46,4 +60,8 @@ export async function openSession(url: string | undefined): Promise<{ client: pg
     await client.end().catch(() => undefined);
     throw error;
   }
+}
+
+export async function endSession({ client }: Session): Promise<void> {
+  await client.end().catch(() => undefined);
 }

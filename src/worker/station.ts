@@ -6,6 +6,7 @@ import type pg from 'pg';
 import type { PgBoss } from 'pg-boss';
 import { ensureQueues, startBoss } from './boss.ts';
 import { chores as allChores } from './chores/index.ts';
+import measureRebuilt from './chores/measure-rebuilt.ts';
 import { reconcileSoonSeconds } from './chores/reconcile.ts';
 import { ChoreRunner } from './chores/runner.ts';
 import { sayGoodbye } from './heartbeat.ts';
@@ -65,6 +66,7 @@ export class Station {
       signal.removeEventListener('abort', this.#wake.now);
       this.#stopping.abort();
       await this.#tasks.ended();
+      await this.#tasks.close();
       await boss?.stop({ graceful: false, close: false }).catch(() => undefined);
       await Promise.allSettled(clients.map((client) => client.end()));
     }
@@ -104,6 +106,9 @@ export class Station {
       failed: () => {
         chores.soon('reconcile', reconcileSoonSeconds);
       },
+      rested: (queue) => {
+        if (queue === 'maint_action') chores.soon(measureRebuilt.name, 0);
+      },
     });
     const chores = new ChoreRunner({
       control,
@@ -123,8 +128,8 @@ export class Station {
   async #work({ control, jobs, chores }: Post, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.#failure) throw this.#failure;
-      const choresMs = await chores.begin();
       const jobsMs = await jobs.begin(control);
+      const choresMs = await chores.begin();
       const touchMs = await jobs.touch();
       if (jobsMs > 0) await this.#wake.sleep(Math.min(choresMs, jobsMs, touchMs));
     }
@@ -132,7 +137,11 @@ export class Station {
 
   /** Lets what is under way end; after the time set for it, cancels its statements. */
   async #stop({ control, jobs, chores }: Post): Promise<void> {
-    const ended = Promise.all([this.#tasks.ended(), chores.ended()]).then(() => true);
+    const ended = this.#tasks
+      .ended()
+      .then(() => chores.beginLast())
+      .then(() => Promise.all([this.#tasks.ended(), chores.ended()]))
+      .then(() => true);
     const deadline = performance.now() + this.#options.stopSeconds * 1000;
     while (performance.now() < deadline) {
       const touchMs = await jobs.touch();

@@ -30,11 +30,7 @@ export async function outOfQueues<Value>(
   limitMs: number,
   work: () => Promise<Value>,
 ): Promise<Value> {
-  const session = await queryRow<Session>(
-    client,
-    `select a.pid, a.backend_start::text as started
-     from pg_catalog.pg_stat_activity as a where a.pid = pg_catalog.pg_backend_pid()`,
-  );
+  const session = await sessionOf(client);
   const over = new AbortController();
   const calledBack: string[] = [];
   const look = async (): Promise<void> => {
@@ -58,6 +54,20 @@ export async function outOfQueues<Value>(
     // A cancel that is on its way must not meet what comes next.
     await looking;
   }
+}
+
+const sessions = new WeakMap<pg.Client, Session>();
+
+async function sessionOf(client: pg.Client): Promise<Session> {
+  const known = sessions.get(client);
+  if (known !== undefined) return known;
+  const session = await queryRow<Session>(
+    client,
+    `select a.pid, a.backend_start::text as started
+     from pg_catalog.pg_stat_activity as a where a.pid = pg_catalog.pg_backend_pid()`,
+  );
+  sessions.set(client, session);
+  return session;
 }
 
 async function again(look: () => Promise<void>, pauseMs: number, signal: AbortSignal): Promise<void> {

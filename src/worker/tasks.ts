@@ -1,6 +1,7 @@
 /** Work under way, each on a connection of its own, so that the worker can wait for it or cut its statement off. */
 import type pg from 'pg';
-import { openSession } from './session.ts';
+import { KeptSessions } from './kept-sessions.ts';
+import { endSession, openSession } from './session.ts';
 
 interface Task {
   /** The session that does the work; null before it is there. */
@@ -12,12 +13,14 @@ export class Tasks {
   readonly #url: string | undefined;
   readonly #changed: () => void;
   readonly #underWay = new Map<string, Task>();
+  readonly #kept: KeptSessions;
   #cancelled = false;
 
   /** `changed` is called at the end of each. */
   constructor(url: string | undefined, changed: () => void) {
     this.#url = url;
     this.#changed = changed;
+    this.#kept = new KeptSessions(url);
   }
 
   has(key: string): boolean {
@@ -28,15 +31,19 @@ export class Tasks {
     return [...this.#underWay.keys()];
   }
 
-  /** Begins `work` as the owner of schema maint; what it, or the connecting, throws goes to `failed`. */
+  /**
+   * Begins `work` as the owner of schema maint; what it, or the connecting, throws goes to `failed`. With `kept` its session
+   * may be one that another such work has given back. Work that calls `giveBack` is done with its session, in which all went well.
+   */
   start(
     key: string,
-    work: (client: pg.Client) => Promise<void>,
+    work: (client: pg.Client, giveBack: () => void) => Promise<void>,
     failed: (error: unknown) => void | Promise<void>,
+    session: 'new' | 'kept' = 'new',
   ): void {
     const task: Task = { pid: null, ended: Promise.resolve() };
     this.#underWay.set(key, task);
-    task.ended = this.#perform(task, work)
+    task.ended = this.#perform(task, work, session)
       .catch(failed)
       .catch(() => undefined)
       .finally(() => {
@@ -45,20 +52,35 @@ export class Tasks {
       });
   }
 
-  async #perform(task: Task, work: (client: pg.Client) => Promise<void>): Promise<void> {
-    const { client, pid } = await openSession(this.#url);
+  async #perform(
+    task: Task,
+    work: (client: pg.Client, giveBack: () => void) => Promise<void>,
+    from: 'new' | 'kept',
+  ): Promise<void> {
+    const session = await (from === 'kept' ? this.#kept.take() : openSession(this.#url));
+    const given = { back: false };
     try {
       if (this.#cancelled) throw new Error('the worker is stopping');
-      task.pid = pid;
-      await work(client);
+      task.pid = session.pid;
+      await work(session.client, () => {
+        if (from === 'new' || given.back) return;
+        given.back = true;
+        task.pid = null;
+        this.#kept.giveBack(session);
+      });
     } finally {
-      await client.end().catch(() => undefined);
+      if (!given.back) await endSession(session);
     }
   }
 
   /** Resolves when all that is under way now has ended. */
   async ended(): Promise<void> {
     await Promise.allSettled([...this.#underWay.values()].map((task) => task.ended));
+  }
+
+  /** Ends the sessions that wait for work. */
+  async close(): Promise<void> {
+    await this.#kept.close();
   }
 
   /** Cuts off the statements that are under way; nothing begins any more. */

@@ -1,6 +1,9 @@
-/** The settings below operational.worker as they hold now. */
+/** The settings below operational.worker and operational.safeguards as they hold now. */
 import type pg from 'pg';
+import { safeguardPrefix } from '../steps/safeguard-settings.ts';
+import type { Json } from '../steps/step.ts';
 import { queryRow } from './connection.ts';
+import type { SafeguardConfig } from './safeguards/safeguard.ts';
 
 export interface WorkerConfig {
   lock_timeout: number;
@@ -10,13 +13,30 @@ export interface WorkerConfig {
   attempts: number;
 }
 
-export async function workerConfig(client: pg.ClientBase): Promise<WorkerConfig> {
-  const { config } = await queryRow<{ config: WorkerConfig }>(
+/** What an action is told: read once, as it begins. */
+export interface ActionSettings {
+  worker: WorkerConfig;
+  /** Below operational.safeguards, without that prefix. */
+  safeguards: SafeguardConfig;
+}
+
+export async function actionSettings(client: pg.ClientBase): Promise<ActionSettings> {
+  const { settings } = await queryRow<{ settings: Record<string, Json> }>(
     client,
-    `select pg_catalog.jsonb_object_agg(pg_catalog.substr(s.key, pg_catalog.length('operational.worker.') + 1), s.value)
-       as config
-     from pg_catalog.jsonb_each(maint.settings_snapshot() -> 'database') as s
-     where s.key like 'operational.worker.%'`,
+    `select maint.settings_snapshot() -> 'database' as settings`,
   );
-  return config;
+  const below = (prefix: string): Record<string, Json> =>
+    Object.fromEntries(
+      Object.entries(settings).flatMap(([path, value]) =>
+        path.startsWith(`${prefix}.`) ? [[path.slice(prefix.length + 1), value]] : [],
+      ),
+    );
+  return {
+    worker: below('operational.worker') as unknown as WorkerConfig,
+    safeguards: below(safeguardPrefix),
+  };
+}
+
+export async function workerConfig(client: pg.ClientBase): Promise<WorkerConfig> {
+  return (await actionSettings(client)).worker;
 }

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { createSampleDatabase } from '../../build/sample/database.ts';
+import { install } from '../../src/worker/install.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { makeInvalidIndex, quoted } from '../support/broken-indexes.ts';
@@ -125,4 +127,27 @@ test('where all findings of a step are muted, it gives no alert', async (t) => {
   t.is(await alerts(), 1);
   await database.query(`select maint.mute(finding_id, 'known', 'infinity') from maint.findings`);
   t.is(await alerts(), 0);
+});
+
+test('whichever step found it: what is muted is in no alert, and the actions for it are in no count', async (t) => {
+  const database = await createDatabase(t);
+  await createSampleDatabase(database.url, database.name);
+  await install(database.url);
+  const { alerts } = await run(database);
+  t.deepEqual([...new Set(alerts.map(({ step }) => step))], [1, 2, 3, 7, 10]);
+  await database.query(`select maint.mute(finding_id, 'known', 'infinity') from maint.findings
+    where kind <> 'index.invalid' and resolved_at is null`);
+  // A second invalid index, whose removal is as muted as its finding.
+  await makeInvalidIndex(database, index);
+  await run(database, { only });
+  await database.query(`select maint.mute(finding_id, 'known', 'infinity') from maint.findings
+    where object_name = 'orders_a_key'`);
+  t.deepEqual(
+    (await run(database)).alerts.map(({ step, message }) => [step, message]),
+    [[3, 'invalid indexes found: 1, to be removed: 1']],
+  );
+  await database.query(
+    `select maint.mute(finding_id, 'known', 'infinity') from maint.findings where resolved_at is null`,
+  );
+  t.deepEqual((await run(database)).alerts, []);
 });

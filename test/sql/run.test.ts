@@ -5,7 +5,7 @@ import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { makeInvalidIndex } from '../support/broken-indexes.ts';
-import { openFindings, queuedActions, run, runFromNode } from '../support/maintenance.ts';
+import { openFindings, queuedActions, run, runFromNode, waitForRow } from '../support/maintenance.ts';
 import type { RunResult } from '../support/maintenance.ts';
 
 const shop = { schema: 'shop', table: 'orders', index: 'orders_a_key' };
@@ -254,6 +254,11 @@ test('killing the backend in the middle of a run leaves nothing, and the next ru
     await sleep(round * 12);
     await database.query('select pg_terminate_backend($1)', [rows[0]!.pid]);
     await running;
+    // Its client is told before it has let go of its locks.
+    await waitForRow(
+      database,
+      `select where not exists (select from pg_stat_activity where pid = ${rows[0]!.pid})`,
+    );
   }
   t.deepEqual(await database.query(`select from maint.run_log where status = 'running'`), []);
   t.is((await run(database)).status, 'success');

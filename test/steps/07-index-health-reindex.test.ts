@@ -2,7 +2,7 @@ import test from 'ava';
 import type { TestDatabase } from '../support/database.ts';
 import { check, configure, health, healthOf, thinOut, withItems } from '../support/index-health.ts';
 import type { AutomaticReindex } from '../support/index-health.ts';
-import { openFindings, queuedActions } from '../support/maintenance.ts';
+import { openFindings, queuedActions, waitForRow } from '../support/maintenance.ts';
 import { ended, startWorker } from '../support/worker.ts';
 
 async function reindex(database: TestDatabase): Promise<AutomaticReindex> {
@@ -142,6 +142,7 @@ test('applied by hand it is rebuilt at once, and the new index is measured', asy
   t.is(record.status, 'succeeded', record.outcome!);
   t.is(record.outcome, 'rebuilt');
   t.true(record.size_after! < record.size_before! * 0.7);
+  await waitForRow(database, 'select from maint.index_history where rebuilt');
   const fresh = await healthOf(database, 'item_id');
   t.true(Math.abs(fresh.bloat_percent!) < 2, `${fresh.bloat_percent}`);
   t.is(fresh.verdict, 'healthy');

@@ -144,6 +144,47 @@ for (const connection of ['own', 'shared'] as const) {
   });
 }
 
+for (const [how, statements] of [
+  ['outside of a transaction', ['select 1 / 0']],
+  ['in one it began', ['begin', 'select 1 / 0']],
+  ['in one that begins and fails in one go', ['begin; select 1 / 0']],
+  ['after it began one and stopped for a reason of its own', ['begin']],
+] as const)
+  test(`a chore that fails ${how} leaves none, and the server is told to end none that is not there`, async (t) => {
+    const database = await createDatabase(t, { template: 'installed' });
+    const inTransaction: boolean[] = [];
+    const notices: string[] = [];
+    const { log, until } = await runnerOf(t, database, [
+      {
+        name: 'failing',
+        for: 'database',
+        connection: 'shared',
+        everySeconds: () => 3600,
+        async run(client) {
+          client.on('notice', ({ message }) => notices.push(message ?? ''));
+          for (const statement of statements) await client.query(statement);
+          throw new Error('a reason of its own');
+        },
+      },
+      {
+        name: 'after',
+        for: 'worker',
+        connection: 'shared',
+        everySeconds: () => 0.05,
+        async run(client) {
+          if (log.length === 0) return undefined;
+          await client.query('select');
+          inTransaction.push(client.getTransactionStatus() !== 'I');
+          return undefined;
+        },
+      },
+    ]);
+    await until(() => inTransaction.length > 0);
+    t.false(inTransaction[0]);
+    t.deepEqual(notices, []);
+    t.regex(log.join(), /^failing: (division by zero|a reason of its own); trying again in 5 s$/);
+  });
+
 test('a chore of the database is done by one worker, and again when its interval is over or shortened', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   let done = 0;

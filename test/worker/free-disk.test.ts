@@ -5,6 +5,7 @@ import test from 'ava';
 import type { ActionRow } from '../../src/worker/actions/action.ts';
 import { freeDisk } from '../../src/worker/free-disk.ts';
 import { checkSafeguards } from '../../src/worker/safeguards/index.ts';
+import { actionSettings } from '../../src/worker/worker-config.ts';
 import type { Verdict } from '../../src/worker/safeguards/safeguard.ts';
 import { ownCluster } from '../cluster/own-cluster.ts';
 import { createDatabase } from '../support/database.ts';
@@ -40,7 +41,8 @@ async function withAction(database: TestDatabase): Promise<ActionRow<'reindex_in
 }
 
 async function check(database: TestDatabase, action: ActionRow): Promise<Verdict> {
-  return await checkSafeguards(await database.client(), action);
+  const client = await database.client();
+  return await checkSafeguards(client, action, (await actionSettings(client)).safeguards);
 }
 
 test('beside the server the file systems of the data and the WAL are looked at', async (t) => {
@@ -119,9 +121,11 @@ test('what is not known holds nobody back unless a setting says so, and has its 
   t.false(unknown.known);
   t.regex(unknown.reason!, /pg_read_all_settings/);
   t.regex((await freeDisk(client, 0, 100)).reason!, /pg_read_all_settings.*; .*pg_monitor/);
-  t.deepEqual(await checkSafeguards(client, action), { allowed: true });
+  t.deepEqual(await checkSafeguards(client, action, (await actionSettings(client)).safeguards), {
+    allowed: true,
+  });
   await configure(database, 'require_known_free_disk', true);
-  const verdict = await checkSafeguards(client, action);
+  const verdict = await checkSafeguards(client, action, (await actionSettings(client)).safeguards);
   t.regex(verdict.allowed ? '' : verdict.reason, /^free disk is not known: the data directory is told to/);
 });
 

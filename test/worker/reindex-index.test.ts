@@ -20,6 +20,41 @@ test('a bloated index gets smaller and keeps what was set on it', async (t) => {
   t.deepEqual(rows, [{ indisvalid: true, said: 'mine' }]);
 });
 
+test('rebuilt indexes are measured when no action is left, also by a worker that stops then', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query('create extension pageinspect');
+  const oids: number[] = [];
+  const names = ['i0', 'i1', 'i2'];
+  for (const name of names) {
+    await database.query(`create table public.${name}_t as select g as a from generate_series(1, 20000) g;
+      create index ${name} on public.${name}_t (a)`);
+    oids.push(await oidOf(database, 'public', name));
+  }
+  const ids: number[] = [];
+  for (const [place, index] of names.entries())
+    ids.push(
+      await queueAction(database, 'reindex_index', {
+        schema: 'public',
+        table: `${index}_t`,
+        index,
+        oid: oids[place]!,
+      }),
+    );
+  const worker = startWorker(t, database, { concurrency: 1 });
+  for (const id of ids) t.is((await ended(database, id)).status, 'succeeded');
+  await worker.stop();
+  t.deepEqual(worker.log, []);
+  const rows = await database.query<{ index_name: string; bloat: number }>(
+    `select h.index_name, h.bloat_percent::float8 as bloat
+     from maint.index_history as h where h.method is not null order by h.index_name`,
+  );
+  t.deepEqual(
+    rows.map(({ index_name: name }) => name),
+    names,
+  );
+  for (const { bloat } of rows) t.true(Math.abs(bloat) < 3, `${bloat}`);
+});
+
 test('an exclusion constraint is left alone', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await database.query('create table public.t (r int4range, exclude using gist (r with &&))');

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { ActionRow } from '../../src/worker/actions/action.ts';
 import { checkSafeguards } from '../../src/worker/safeguards/index.ts';
+import { actionSettings } from '../../src/worker/worker-config.ts';
 import { windowState } from '../../src/worker/safeguards/maintenance-window.ts';
 import { parseWindow, stateOf } from '../../src/core/window.ts';
 import type { Verdict } from '../../src/worker/safeguards/safeguard.ts';
@@ -20,7 +21,8 @@ const drop: ActionRow<'drop_index'> = {
 };
 
 async function check(database: TestDatabase, action: ActionRow = drop): Promise<Verdict> {
-  return await checkSafeguards(await database.client(), action);
+  const client = await database.client();
+  return await checkSafeguards(client, action, (await actionSettings(client)).safeguards);
 }
 
 async function configure(database: TestDatabase, key: string, value: unknown): Promise<void> {
@@ -120,6 +122,29 @@ test('windows: days, midnight, the end of the week, and when the next one opens'
   }
 });
 
+test('a time zone is known by its name, and by nothing that only looks like one', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  const names = await database.query<{ name: string }>(
+    `select name from (values ('UTC'), ('utc'), ('Europe/Berlin'), ('europe/berlin'), ('America/Port-au-Prince'),
+       ('America/Argentina/Buenos_Aires'), ('EST5EDT'), ('Etc/GMT+5'), ('CET'), ('CEST'), ('Nowhere/At_all'), ('Europe/'),
+       ('XYZ+3'), ('Foo/Bar5'), ('+02'), (''), ('../UTC'), ('Europe/../UTC'), ('Europe/Berlin; drop')) as n (name)
+     where maint.time_zone_known(name) order by 1`,
+  );
+  const listed = await database.query<{ name: string }>(
+    `select name from (values ('UTC'), ('utc'), ('europe/berlin')) as n (name)
+     union all select name from pg_timezone_names
+     where name in ('Europe/Berlin', 'America/Port-au-Prince', 'America/Argentina/Buenos_Aires', 'EST5EDT', 'Etc/GMT+5', 'CET')
+     order by 1`,
+  );
+  t.deepEqual(names, listed);
+  t.deepEqual(
+    await database.query(
+      `select name from pg_timezone_names where name not like 'posix%' and not maint.time_zone_known(name) limit 5`,
+    ),
+    [],
+  );
+});
+
 test('outside of every window nothing begins, by the clock of the time zone; what is no window keeps it closed', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await configure(database, 'max_active_backends_per_core', 0);
@@ -211,6 +236,39 @@ test('load: busy sessions for each core; ending a session is never kept back', a
     `select pg_cancel_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)' and datname = current_database()`,
   );
   await sleeping;
+});
+
+test('load: much WAL keeps what writes an index waiting; what was written before, by the action before perhaps, does not', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await configure(database, 'max_active_backends_per_core', 0);
+  await configure(database, 'min_free_disk_percent', 0);
+  await configure(database, 'max_wal_mb_per_second', 50);
+  const build: ActionRow<'create_index'> = {
+    ...drop,
+    kind: 'create_index',
+    target: { schema: 'a', table: 'b', index: 'c', oid: 1 },
+  } as ActionRow<'create_index'>;
+  const client = await database.client();
+  const check = async (): Promise<Verdict> =>
+    await checkSafeguards(client, build, (await actionSettings(client)).safeguards);
+  // Other tests write, too, but not all the time.
+  const allowedSoon = async (): Promise<boolean> => {
+    for (let times = 0; times < 20; times += 1) if ((await check()).allowed) return true;
+    return false;
+  };
+  t.true(await allowedSoon());
+  const writer = await database.client();
+  const write = (seconds: number): Promise<unknown> =>
+    // Nothing is left of it but WAL.
+    writer.query(`do $$ declare until timestamptz := clock_timestamp() + make_interval(secs => ${seconds}); begin
+      while clock_timestamp() < until loop
+        perform pg_logical_emit_message(false, 'test', repeat('x', 1000000));
+      end loop; end $$`);
+  await write(1);
+  t.true(await allowedSoon());
+  const writing = write(3);
+  t.like(await check(), { allowed: false, safeguard: 'load_throttle' });
+  await writing;
 });
 
 test('load: an old snapshot of this database keeps concurrent index operations waiting, and not ANALYZE', async (t) => {

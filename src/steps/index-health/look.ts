@@ -118,8 +118,8 @@ export interface Look {
   pagesRead: number;
 }
 
-/** With `only`, at the index of that oid alone, changed or not. */
-export function* lookAtIndexes({ config, configFor, now }: Looking, only?: number): Program<Look> {
+/** With `only`, at the indexes of these oids alone, changed or not. */
+export function* lookAtIndexes({ config, configFor, now }: Looking, only?: readonly number[]): Program<Look> {
   yield* keepIndexIdentities(now);
   const tools = yield* indexTools();
   const inventory = yield* indexInventory(now, {

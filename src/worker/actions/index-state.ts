@@ -1,6 +1,7 @@
 /** What the catalog says of one index: what the actions on indexes probe again, and what would bring it back. */
 import type pg from 'pg';
-import { runInTransaction } from '../host.ts';
+import { runAsync } from '../../core/drivers.ts';
+import { connectionHost } from '../host.ts';
 import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
@@ -107,6 +108,43 @@ export async function indexByName(
   return rows[0]?.row ?? null;
 }
 
+/** What tells whether an index was built anew. */
+export interface BuiltIndex extends Record<string, unknown> {
+  oid: number;
+  quoted: string;
+  /** Valid, and complete enough to be so. */
+  usable: boolean;
+  size_bytes: number;
+}
+
+export async function builtIndex(
+  client: pg.ClientBase,
+  schema: string,
+  index: string,
+): Promise<BuiltIndex | null> {
+  const { rows } = await client.query<BuiltIndex>(
+    `select c.oid::int8::float8 as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as quoted,
+       x.indisvalid and x.indisready and x.indislive as usable,
+       pg_catalog.pg_relation_size(c.oid)::float8 as size_bytes
+     from pg_catalog.pg_namespace as n
+     join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = $2
+     join pg_catalog.pg_index as x on x.indexrelid = c.oid
+     where n.nspname = $1`,
+    [schema, index],
+  );
+  return rows[0] ?? null;
+}
+
+/** The oids of the invalid indexes of a table. */
+export async function invalidOidsOf(client: pg.ClientBase, tableOid: number): Promise<number[]> {
+  const { rows } = await client.query<{ oid: number }>(
+    `select x.indexrelid::int8::float8 as oid
+     from pg_catalog.pg_index as x where x.indrelid = $1::oid and not x.indisvalid order by x.indexrelid`,
+    [tableOid],
+  );
+  return rows.map(({ oid }) => oid);
+}
+
 /** The invalid indexes of a table, for those that look for what a build has left. */
 export async function invalidIndexesOf(client: pg.ClientBase, tableOid: number): Promise<IndexState[]> {
   const { rows } = await client.query<{ row: IndexState }>(
@@ -118,7 +156,8 @@ export async function invalidIndexesOf(client: pg.ClientBase, tableOid: number):
 
 /** Who builds, drops or locks one of these now, in words; null where nobody does. Vacuum and ANALYZE do not count. */
 export async function workOn(client: pg.ClientBase, oids: readonly number[]): Promise<string | null> {
-  const working = await runInTransaction(client, workInProgress());
+  // Each statement by itself: none is to see the activity as another saw it.
+  const working = await runAsync(workInProgress(), connectionHost(client));
   const oid = oids.find((each) => working.has(each));
   if (oid === undefined) return null;
   const pid = working.get(oid) ?? null;

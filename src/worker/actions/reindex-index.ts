@@ -1,8 +1,7 @@
 /** Builds an index anew beside itself and puts it in its place. The server carries over all that was set on it. */
 import { isBaseOf, parseLeftoverName } from '../../catalog/leftover-names.ts';
 import { defineAction } from './action.ts';
-import { measureFresh } from './fresh-measurement.ts';
-import { dropLeftover, indexByName, invalidIndexesOf, wantedIndex } from './index-state.ts';
+import { builtIndex, dropLeftover, invalidIndexesOf, invalidOidsOf, wantedIndex } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 
 function keptBecause(index: IndexState): string | null {
@@ -23,7 +22,7 @@ export default defineAction({
   async prepare(client, action) {
     const index = await wantedIndex(client, action, keptBecause);
     if ('ok' in index) return index;
-    const invalid = await invalidIndexesOf(client, index.table_oid);
+    const invalid = await invalidOidsOf(client, index.table_oid);
     return {
       ok: true,
       statement: `reindex index concurrently ${index.quoted}`,
@@ -35,22 +34,19 @@ export default defineAction({
       intent: {
         oid: index.oid,
         table_oid: index.table_oid,
-        leftovers_before: invalid.filter((left) => left.oid !== index.oid).map(({ oid }) => oid),
+        leftovers_before: invalid.filter((oid) => oid !== index.oid),
       },
     };
   },
 
   // The new index has the name and another oid from the swap on.
   async verify(client, { target }, plan) {
-    const now = await indexByName(client, target.schema, target.index);
+    const now = await builtIndex(client, target.schema, target.index);
     if (now === null) return { ok: false, sizeAfter: null, reason: 'the index is gone' };
     if (now.oid === plan.intent['oid'])
       return { ok: false, sizeAfter: now.size_bytes, reason: 'the index is still the old one' };
-    if (!now.valid || !now.ready)
-      return { ok: false, sizeAfter: now.size_bytes, reason: `${now.quoted} is invalid` };
-    const problem = await measureFresh(client, now.oid);
-    const reason = problem === null ? 'rebuilt' : `rebuilt; not measured yet: ${problem}`;
-    return { ok: true, sizeAfter: now.size_bytes, reason };
+    if (!now.usable) return { ok: false, sizeAfter: now.size_bytes, reason: `${now.quoted} is invalid` };
+    return { ok: true, sizeAfter: now.size_bytes, reason: 'rebuilt' };
   },
 
   async cleanUp(client, { target }, plan) {

@@ -36,6 +36,8 @@ export interface Chore {
   connection: 'own' | 'shared';
   /** Also done by a command that only does actions, for want of a worker. */
   withActionsOnly?: boolean;
+  /** A worker that stops begins it still, once its jobs have ended; with `wanted`. */
+  beforeLeaving?: boolean;
   /** Also due at once when a setting has changed. */
   onSettings?: boolean;
   /** Seconds from one start to the next, null for not at all. All chores together: under a query per second. */

@@ -4,6 +4,7 @@ import forgetOld from './forget-old.ts';
 import freeDisk from './free-disk.ts';
 import heartbeat from './heartbeat.ts';
 import parseStatements from './parse-statements.ts';
+import measureRebuilt from './measure-rebuilt.ts';
 import queryHistory from './query-history.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
@@ -13,6 +14,7 @@ export const chores: readonly Chore[] = [
   heartbeat, //
   reconcile,
   schedule,
+  measureRebuilt,
   forgetOld,
   queryHistory,
   parseStatements,

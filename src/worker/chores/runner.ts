@@ -1,7 +1,7 @@
 /** Starts chores when they are due, each beside the others, and never one of them twice at a time. */
 import type pg from 'pg';
 import type { Json } from '../../steps/step.ts';
-import { lockClass, queryRow } from '../connection.ts';
+import { leaveTransaction, lockClass, queryRow } from '../connection.ts';
 import { messageOf } from '../errors.ts';
 import type { SharedSession } from '../shared-session.ts';
 import type { Tasks } from '../tasks.ts';
@@ -56,6 +56,14 @@ export class ChoreRunner {
     for (const [chore, progress] of this.#progress) {
       if (chore.name === name)
         progress.dueAt = Math.min(progress.dueAt ?? Infinity, performance.now() + seconds * 1000);
+    }
+  }
+
+  /** Starts what is wanted and must not be left to others, when nothing else is begun any more. */
+  async beginLast(): Promise<void> {
+    for (const [chore, progress] of this.#progress) {
+      const off = chore.everySeconds(this.#config) === null;
+      if (chore.beforeLeaving === true && !off && !progress.underWay) await this.#start(chore, progress);
     }
   }
 
@@ -145,7 +153,7 @@ export class ChoreRunner {
       await this.#run(chore, progress, client);
     } catch (error) {
       // A transaction that it left open would swallow all that comes after it.
-      await client.query('rollback').catch(() => undefined);
+      await leaveTransaction(client);
       throw error;
     }
   }
@@ -229,7 +237,7 @@ async function underLock<Value>(
     return await work();
   } catch (error) {
     // In a transaction that failed the lock could not be given back. Where the connection is gone the lock is, too.
-    await client.query('rollback').catch(() => undefined);
+    await leaveTransaction(client);
     throw error;
   } finally {
     await client

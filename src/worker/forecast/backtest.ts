@@ -2,7 +2,7 @@
 import { median, quantile, standardDeviation } from 'simple-statistics';
 import { daysUntil, horizon, methods } from './methods.ts';
 import type { Method } from './methods.ts';
-import { increments } from './series.ts';
+import { fewestDays, increments } from './series.ts';
 import type { Cycle } from './series.ts';
 
 /** What a group of indexes has in common: how their bloat came about. */
@@ -21,9 +21,6 @@ export interface Case {
   now: number;
   threshold: number;
 }
-
-/** Days of the cycle that must be known before anything is said of an index. */
-export const fewestDays = 10;
 
 /** Within this many points an index is flat. */
 const flatPoints = 2;

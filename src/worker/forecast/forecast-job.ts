@@ -9,7 +9,10 @@ import type { indexHealthSettings } from '../../steps/index-health/settings.ts';
 import { inTransaction, queryRow } from '../connection.ts';
 import { recordTraining } from '../ml/training-record.ts';
 import { train } from '../ml/training-process.ts';
-import type { IndexForecast } from './forecast.ts';
+import type { ForecastInput, ForecastOutcome } from './forecast.ts';
+import { withoutMethod } from './index-forecast.ts';
+import type { IndexForecast } from './index-forecast.ts';
+import { cyclesOf } from './series.ts';
 import type { HistoryPoint } from './series.ts';
 
 /** History that is older says little about what an application does now. */
@@ -63,8 +66,10 @@ async function surroundings(client: pg.ClientBase): Promise<Surroundings> {
          'minute', extract(hour from l.at) * 60 + extract(minute from l.at)) as local
      from (select maint.settings_snapshot() as settings) as s
      cross join lateral (
-       select pg_catalog.now() at time zone
-         (s.settings -> 'database' ->> 'operational.safeguards.time_zone') as at) as l`,
+       select s.settings -> 'database' ->> 'operational.safeguards.time_zone' as name) as z
+     cross join lateral (
+       -- Of one that the server does not know, the safeguard says so; no window opens.
+       select pg_catalog.now() at time zone case when maint.time_zone_known(z.name) then z.name else 'UTC' end as at) as l`,
   );
 }
 
@@ -97,6 +102,19 @@ function plan(
   };
 }
 
+/** In a process of its own, which costs half a second of processor time: not started where it would have nothing to learn. */
+async function forecast(
+  input: ForecastInput,
+  timeoutSeconds: number,
+  signal: AbortSignal,
+): Promise<ForecastOutcome> {
+  const forecasts = input.indexes.flatMap(
+    (index) => withoutMethod(index, cyclesOf(index.points, input.today)) ?? [],
+  );
+  if (forecasts.length === input.indexes.length) return { forecasts, groups: [], errors: [] };
+  return await train<'forecast'>({ kind: 'forecast', input }, { timeoutSeconds, signal });
+}
+
 /** Stands being begun twice: the later forecast replaces the earlier one. */
 export async function performForecast(client: pg.Client, signal: AbortSignal): Promise<object> {
   const around = await surroundings(client);
@@ -110,10 +128,7 @@ export async function performForecast(client: pg.Client, signal: AbortSignal): P
     }).bloat_threshold,
     points,
   }));
-  const outcome = await train<'forecast'>(
-    { kind: 'forecast', input: { today: around.today, indexes } },
-    { timeoutSeconds: around.timeout, signal },
-  );
+  const outcome = await forecast({ today: around.today, indexes }, around.timeout, signal);
   const texts = around.settings.database['operational.safeguards.maintenance_windows'];
   const windows = (Array.isArray(texts) ? texts : []).flatMap((text) =>
     typeof text === 'string' ? (parseWindow(text) ?? []) : [],

@@ -1,42 +1,18 @@
 /** When each index will have passed its bloat threshold. Knows no database; runs in the training process. */
-import { casesOn, choose, fewestDays, groupOf, intervalOf, worthJudging } from './backtest.ts';
+import { casesOn, choose, groupOf, intervalOf, worthJudging } from './backtest.ts';
 import type { Case, Choice, Group } from './backtest.ts';
 import { errorTable } from './frames.ts';
 import type { MethodError } from './frames.ts';
+import { silentForecast, withoutMethod } from './index-forecast.ts';
+import type { ForecastStatus, IndexForecast, IndexInput } from './index-forecast.ts';
 import { daysUntil, horizon } from './methods.ts';
 import { cyclesOf, increments } from './series.ts';
-import type { Cycle, HistoryPoint } from './series.ts';
-
-export interface IndexInput {
-  index_id: number;
-  threshold: number;
-  points: HistoryPoint[];
-}
+import type { Cycle } from './series.ts';
 
 export interface ForecastInput {
   /** Days since 1970-01-01 UTC, with their fraction: now. */
   today: number;
   indexes: IndexInput[];
-}
-
-export type ForecastStatus = 'forecast' | 'bloated' | 'insufficient_history' | 'no_skill';
-
-export interface IndexForecast {
-  index_id: number;
-  status: ForecastStatus;
-  reason: string | null;
-  group: Group | null;
-  method: string | null;
-  bloat: number | null;
-  threshold: number;
-  /** Days from now until it passes the threshold, and the interval that holds it in 8 of 10 cases; null for later. */
-  days: number | null;
-  days_low: number | null;
-  days_high: number | null;
-  /** Bloat in a week, at the most likely. */
-  bloat_in_week: number | null;
-  skill: number | null;
-  error_days: number | null;
 }
 
 export interface GroupBacktest {
@@ -99,30 +75,14 @@ export function forecastOne(
   cycles: readonly Cycle[],
   choices: ReadonlyMap<Group | 'all', Choice | null>,
 ): IndexForecast {
+  const settled = withoutMethod({ index_id, threshold }, cycles);
+  if (settled !== null) return settled;
   const values = cycles.at(-1)?.values ?? [];
-  const now = values.at(-1) ?? null;
-  const silent = (status: ForecastStatus, reason: string, group: Group | null = null): IndexForecast => ({
-    index_id,
-    status,
-    reason,
+  const now = values.at(-1) ?? 0;
+  const silent = (status: ForecastStatus, reason: string, group: Group): IndexForecast => ({
+    ...silentForecast({ index_id, threshold }, now, status, reason),
     group,
-    method: null,
-    bloat: now,
-    threshold,
-    days: null,
-    days_low: null,
-    days_high: null,
-    bloat_in_week: null,
-    skill: null,
-    error_days: null,
   });
-  if (now === null) return silent('insufficient_history', 'it was never measured');
-  if (now >= threshold) return silent('bloated', 'it is past its threshold already');
-  if (values.length < fewestDays)
-    return silent(
-      'insufficient_history',
-      `${values.length} days are known since it was built or rebuilt, and ${fewestDays} are needed`,
-    );
   const group = groupOf(cycles);
   const choice = choices.get(group) ?? choices.get('all') ?? null;
   if (choice === null)

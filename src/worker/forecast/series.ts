@@ -15,6 +15,9 @@ export interface Cycle {
   values: number[];
 }
 
+/** Days of the cycle that must be known before anything is said of an index. */
+export const fewestDays = 10;
+
 /** A drop by more points than this is a rebuild that was not seen: VACUUM frees pages, but the index keeps its size. */
 const dropOfRebuild = 8;
 

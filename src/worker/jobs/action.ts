@@ -10,10 +10,12 @@ interface ActionJob {
 export default defineJob<ActionJob>({
   queue: 'maint_action',
   places: (concurrency) => concurrency,
+  keepsSessions: true,
   describe: ({ action_id }) => `action ${action_id}`,
 
-  async perform(client, { action_id }, { workerId, signal, control }) {
+  async perform(client, { action_id }, { workerId, signal, control, spoiled }) {
     const executed = await execute(client, { actionId: action_id, workerId, signal, onlooker: control });
+    if (executed.failed === true) spoiled();
     if (!executed.done) {
       await client.query(`select maint.enqueue_action($1, $2::float8 * interval '1 s')`, [
         action_id,

@@ -16,12 +16,16 @@ export interface JobContext {
   /** The connection that the worker's parts share, for a quick statement beside the job's own. */
   control: Pick<SharedSession, 'use'>;
   log(line: string): void;
+  /** Something failed in the job's session: it is not used again. Only of a queue that keeps its sessions. */
+  spoiled(): void;
 }
 
 export interface JobKindDefinition<Data extends object> {
   queue: Exclude<QueueName, 'maint_dead'>;
   /** How many jobs of the queue one worker does at a time in one database; `concurrency` is the number for actions. */
   places(concurrency: number): number;
+  /** A job's session is the next one's, where nothing failed in it. */
+  keepsSessions?: boolean;
   /** The job in words, for the log: "action 7". */
   describe(data: Data): string;
   /**

@@ -21,15 +21,18 @@ export interface RunnerOptions {
   concurrency: number;
   /** Leaves all other queues alone. */
   actionsOnly: boolean;
-  context: Omit<JobContext, 'jobId'>;
+  context: Omit<JobContext, 'jobId' | 'spoiled'>;
   /** A job failed: what it left may want looking at. */
   failed(): void;
+  /** The last job of a queue that was under way here has ended, and there is no other to begin. */
+  rested(queue: string): void;
 }
 
 /** A queue as the runner serves it. */
 interface Served {
   queue: string;
   places: number;
+  keepsSessions?: boolean | undefined;
   describe(job: JobWithMetadata): string;
   perform(client: pg.Client, job: JobWithMetadata, context: JobContext): Promise<object | null>;
 }
@@ -38,6 +41,7 @@ function served(kind: JobKind, concurrency: number): Served {
   return {
     queue: kind.queue,
     places: kind.places(concurrency),
+    keepsSessions: kind.keepsSessions,
     describe: ({ data }) => kind.describe(data),
     perform: (client, { data }, context) => kind.perform(client, data, context),
   };
@@ -48,6 +52,8 @@ export class JobRunner {
   readonly #queues: readonly Served[];
   /** Queue -> the jobs of it that are under way here. */
   readonly #held = new Map<string, Set<string>>();
+  /** Queues of which a job has ended since the last look. */
+  readonly #ended = new Set<string>();
   #nextTouch = 0;
   #nextLook = 0;
   /** There may be something to begin that was not there at the last look. */
@@ -88,21 +94,25 @@ export class JobRunner {
     // Before the query: what comes while it is under way is asked for again.
     this.#mayBeMore = false;
     const free = this.#queues.filter(({ queue, places }) => this.count(queue) < places);
+    // Where many wait, the next one is to begin as soon as one has ended: no question comes before.
+    const ended = free.filter(({ queue }) => this.#ended.delete(queue));
+    if (ended.length > 0 && (await this.#fetchAll(ended)) > 0) return 0;
     const queues = free.map(({ queue }) => queue);
     const due = await control.use((client) => dueInMs(client, queues));
-    let begun = 0;
-    for (const each of free) {
-      const ms = due.get(each.queue);
-      if (ms !== undefined && ms <= 0) begun += await this.#fetch(each);
-    }
-    if (begun > 0) {
-      this.#mayBeMore = true;
-      return 0;
-    }
+    if ((await this.#fetchAll(free.filter(({ queue }) => (due.get(queue) ?? 1) <= 0))) > 0) return 0;
+    for (const { queue } of ended) if (this.count(queue) === 0) this.#options.rested(queue);
     const next = Math.min(idlePollMs, ...due.values());
     const wait = next <= 0 ? dueEveryMs : next;
     this.#nextLook = performance.now() + wait;
     return wait;
+  }
+
+  /** How many it began. There may be more behind them. */
+  async #fetchAll(queues: readonly Served[]): Promise<number> {
+    let begun = 0;
+    for (const each of queues) begun += await this.#fetch(each);
+    if (begun > 0) this.#mayBeMore = true;
+    return begun;
   }
 
   async #fetch(served: Served): Promise<number> {
@@ -116,25 +126,33 @@ export class JobRunner {
 
   #start(served: Served, job: JobWithMetadata): void {
     const { boss, tasks, context, failed } = this.#options;
-    const { queue } = served;
+    const { queue, keepsSessions = false } = served;
     this.#heldOf(queue).add(job.id);
+    const over = (): void => {
+      this.#heldOf(queue).delete(job.id);
+      this.#ended.add(queue);
+      this.look();
+    };
     tasks.start(
       job.id,
-      async (client) => {
-        const output = await served.perform(client, job, { ...context, jobId: job.id });
+      async (client, giveBack) => {
+        const session = { spoiled: false };
+        const spoiled = (): void => {
+          session.spoiled = true;
+        };
+        const output = await served.perform(client, job, { ...context, jobId: job.id, spoiled });
+        if (keepsSessions && !session.spoiled) giveBack();
         await boss.complete(queue, job.id, output);
-        this.#heldOf(queue).delete(job.id);
-        this.look();
+        over();
       },
       async (error) => {
         this.#heldOf(queue).delete(job.id);
         failed();
         context.log(`${served.describe(job)}: ${messageOf(error)}`);
         // Where the connection is gone, silence says the same a little later.
-        await boss.fail(queue, job.id, { message: messageOf(error) }).finally(() => {
-          this.look();
-        });
+        await boss.fail(queue, job.id, { message: messageOf(error) }).finally(over);
       },
+      keepsSessions ? 'kept' : 'new',
     );
   }
 

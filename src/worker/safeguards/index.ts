@@ -1,8 +1,6 @@
 /** Every action passes all of these, in this order, each time it is about to begin. */
 import type pg from 'pg';
-import { safeguardPrefix } from '../../steps/safeguard-settings.ts';
 import type { ActionRow } from '../actions/action.ts';
-import { queryRow } from '../connection.ts';
 import { bypass } from './bypass.ts';
 import { recordEvent } from './event.ts';
 import { featureSwitch } from './feature-switch.ts';
@@ -25,16 +23,12 @@ export const safeguards: readonly Safeguard[] = [
   freeDiskSafeguard,
 ];
 
-/**
- * The first refusal, which is recorded as an event, or that all allow it. The settings are read each time: a change
- * takes effect with the next action.
- */
-export async function checkSafeguards(client: pg.ClientBase, action: ActionRow): Promise<Verdict> {
-  const { config } = await queryRow<{ config: SafeguardConfig }>(
-    client,
-    'select maint.config($1) as config',
-    [safeguardPrefix],
-  );
+/** The first refusal, which is recorded as an event, or that all allow it. By the settings as the action began. */
+export async function checkSafeguards(
+  client: pg.ClientBase,
+  action: ActionRow,
+  config: SafeguardConfig,
+): Promise<Verdict> {
   for (const { name, check } of safeguards) {
     const answer = await check(client, action, config);
     if (answer.allowed) continue;

@@ -10,6 +10,12 @@ const retryAfterSeconds = 30;
 
 /** Shorter shows single bursts as a rate; longer keeps every action waiting. */
 const walSampleMs = 500;
+/**
+ * A glance is enough where it shows this share of the limit at most: a server that writes five times as much on the whole
+ * would have to pause in just that moment, and the next action knows the rate since this one.
+ */
+const walGlanceMs = 100;
+const glanceShare = 0.2;
 
 const bytesPerMegabyte = 1024 * 1024;
 
@@ -17,14 +23,30 @@ const bytesPerMegabyte = 1024 * 1024;
 const concurrent: ReadonlySet<Kind> = new Set<Kind>(['drop_index', 'create_index', 'reindex_index']);
 const writesAnIndex: ReadonlySet<Kind> = new Set<Kind>(['create_index', 'reindex_index']);
 
-interface Load {
+/**
+ * The rate since an action before counts where that was about to begin no longer ago: more would hide what began meanwhile,
+ * less would have actions of some seconds wait for a sample of their own.
+ */
+const longestIntervalMs = 10_000;
+
+interface WalPosition {
+  /** Since the cluster was made. */
+  bytes: string;
+  /** By the server's clock. */
+  at: number;
+}
+
+const walPosition = `
+    pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0')::text as bytes,
+    extract(epoch from pg_catalog.clock_timestamp())::float8 * 1000 as at`;
+
+interface Load extends WalPosition {
   active: number;
   /** The worker is on the same machine. */
   local: boolean;
   lag_seconds: number | null;
   snapshot_seconds: number | null;
   snapshot_pid: number | null;
-  lsn_bytes: string;
 }
 
 const loadQuery = `
@@ -39,7 +61,7 @@ const loadQuery = `
     (select extract(epoch from pg_catalog.max(r.replay_lag))::float8
      from pg_catalog.pg_stat_replication as r where r.state = 'streaming') as lag_seconds,
     oldest.seconds as snapshot_seconds, oldest.pid as snapshot_pid,
-    pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0')::text as lsn_bytes
+    ${walPosition}
   from (values (1)) as one (row)
   left join lateral (
     select extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::float8 as seconds, a.pid
@@ -61,15 +83,30 @@ function coresOf(config: SafeguardConfig, load: Load): number | null {
   return load.local ? availableParallelism() : null;
 }
 
-async function walRate(client: pg.ClientBase, first: string): Promise<number> {
-  const started = performance.now();
-  await sleep(walSampleMs);
-  const { bytes } = await queryRow<{ bytes: number }>(
-    client,
-    `select (pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0') - $1::numeric)::float8 as bytes`,
-    [first],
-  );
-  return bytes / bytesPerMegabyte / ((performance.now() - started) / 1000);
+/** Where the WAL was when actions of a session were about to begin, the latest last: sessions are used for many. */
+const positions = new WeakMap<pg.ClientBase, WalPosition[]>();
+
+const megabytesASecond = (from: WalPosition, to: WalPosition): number =>
+  Number(BigInt(to.bytes) - BigInt(from.bytes)) / bytesPerMegabyte / ((to.at - from.at) / 1000);
+
+/** Above `limit` only where a sample of its own says so, in which there is nothing that the action before has written. */
+async function walRate(client: pg.ClientBase, now: WalPosition, limit: number): Promise<number> {
+  const known = (positions.get(client) ?? []).filter(({ at }) => now.at - at <= longestIntervalMs);
+  positions.set(client, known);
+  const before = known.findLast(({ at }) => now.at - at >= walSampleMs / 2);
+  known.push(now);
+  let rate = before === undefined ? Infinity : megabytesASecond(before, now);
+  if (rate <= limit) return rate;
+  for (const [pauseMs, share] of [
+    [walGlanceMs, glanceShare],
+    [walSampleMs - walGlanceMs, 0],
+  ] as const) {
+    await sleep(pauseMs);
+    const then = await queryRow<WalPosition & Record<string, unknown>>(client, `select ${walPosition}`);
+    rate = megabytesASecond(now, then);
+    if (rate <= share * limit) break;
+  }
+  return rate;
 }
 
 export const loadThrottle: Safeguard = {
@@ -98,7 +135,7 @@ export const loadThrottle: Safeguard = {
       }
       const limit = limitOf('max_wal_mb_per_second');
       if (limit < Infinity) {
-        const rate = await walRate(client, load.lsn_bytes);
+        const rate = await walRate(client, { bytes: load.bytes, at: load.at }, limit);
         if (rate > limit) return refuse(`the server writes ${Math.round(rate)} MB of WAL a second`);
       }
     }

@@ -28,10 +28,7 @@ export async function windowState(
     client,
     `select z.known, l.local::text, extract(isodow from l.local)::int as day,
        (extract(hour from l.local) * 60 + extract(minute from l.local))::int as minute
-     from (
-       select exists (
-         select from pg_catalog.pg_timezone_names as n where pg_catalog.lower(n.name) = pg_catalog.lower($1)) as known
-     ) as z
+     from maint.time_zone_known($1) as z (known)
      cross join lateral (
        select coalesce($2::timestamptz, pg_catalog.clock_timestamp())
          at time zone case when z.known then $1 else 'UTC' end as local) as l`,
