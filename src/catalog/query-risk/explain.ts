@@ -15,7 +15,8 @@ export type Explained =
 const factsQuery = 'select maint.plan_facts($1::jsonb) as row order by 1';
 
 interface Answer {
-  plan?: ExplainedPlan;
+  /** As text: to make jsonb of it first takes the server as long as some statements take to plan. */
+  plan?: string;
   sqlstate?: string;
   message?: string;
 }
@@ -48,10 +49,11 @@ export function* explainRead(
     mightBeWrittenOtherwise(answer.sqlstate ?? '')
   )
     answer = yield* ask(read.statement, read.parameters);
-  if (!answer.plan)
+  if (answer.plan === undefined)
     return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };
-  const wanted = wantedFacts(answer.plan);
+  const [plan] = JSON.parse(answer.plan) as [ExplainedPlan];
+  const wanted = wantedFacts(plan);
   const isNothing = wanted.relations.length === 0 && wanted.functions.length === 0;
   const facts = isNothing ? noFacts : yield* queryOne<PlanFacts>(factsQuery, [wanted]);
-  return { features: planFeatures(answer.plan, facts), cost: answer.plan.Plan['Total Cost'] };
+  return { features: planFeatures(plan, facts), cost: plan.Plan['Total Cost'] };
 }

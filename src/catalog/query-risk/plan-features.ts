@@ -54,7 +54,8 @@ export function wantedFacts(plan: ExplainedPlan): WantedFacts {
       for (const each of functionsIn(text)) functions.add(each);
       if (looksAtBytes(text)) for (const each of namesIn(text)) words.add(each);
     }
-    for (const text of [...(node['Sort Key'] ?? []), ...(node['Group Key'] ?? [])]) for (const each of namesIn(text)) words.add(each);
+    for (const text of [...(node['Sort Key'] ?? []), ...(node['Group Key'] ?? [])])
+      for (const each of namesIn(text)) words.add(each);
     for (const child of node.Plans ?? []) visit(child);
   };
   visit(plan.Plan);
