@@ -38,6 +38,7 @@ const sampleOf = (each: Observed): Sample => ({
 
 interface Scored {
   part: number;
+  control: boolean;
   risk: number;
   withConstants: number | null;
   cost: number;
@@ -56,6 +57,7 @@ async function unseenTemplates(observed: readonly Observed[]): Promise<Scored[]>
     held.forEach((each, index) =>
       scored.push({
         part,
+        control: each.control,
         risk: assess(model, each.features).risk,
         cost: each.cost,
         withConstants: each.cost_with_constants,
@@ -125,6 +127,16 @@ async function storeModel(client: pg.Client, observed: readonly Observed[]): Pro
   );
 }
 
+/** How it does on the templates that were written after the model. */
+function sayControl(scored: readonly Scored[]): void {
+  const labels = scored.map(({ label }) => label);
+  const aucOf = (value: (each: Scored) => number): string =>
+    areaUnderCurve(scored.map(value), labels).toFixed(3);
+  say(
+    `of them ${scored.length} of control templates, ${labels.filter((label) => label === 1).length} slow: AUC ${aucOf(({ risk }) => risk)}, by the planner’s cost ${aucOf(({ cost }) => cost)}`,
+  );
+}
+
 async function main(): Promise<void> {
   // JIT as PostgreSQL comes; the throw-away cluster of the tests has it off.
   const cluster = await startCluster({ ephemeral: true, settings: { jit: 'on' } });
@@ -184,6 +196,7 @@ async function main(): Promise<void> {
       `${labels.length} statements, ${labels.filter((label) => label === 1).length} of them over ${settings.slow_ms} ms`,
     );
 
+    sayControl(scored.filter(({ control }) => control));
     say(`AUC of each of the ${parts} parts: ${byPart.map((each) => each.toFixed(3)).join(', ')}`);
     say(
       `a statement took ${ratio(median(again.map((each) => each.mean_ms / (before.get(each.queryid) ?? NaN))))} times as long in the later span, in the median (time: ${clock})`,

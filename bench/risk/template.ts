@@ -6,6 +6,8 @@ export interface Template {
   make(draw: Draw): string;
   /** Changes or locks rows: it is executed in a transaction that is rolled back. */
   writes?: true;
+  /** See control-templates.ts. */
+  control?: true;
 }
 
 export function template(name: string, make: (draw: Draw) => string, writes = false): Template {

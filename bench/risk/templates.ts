@@ -16,6 +16,7 @@ import {
 } from './tables.ts';
 import { applicationTemplates } from './application-templates.ts';
 import { computingTemplates } from './computing-templates.ts';
+import { controlTemplates } from './control-templates.ts';
 import { template, writing } from './template.ts';
 import type { Template } from './template.ts';
 
@@ -349,4 +350,5 @@ export const templates: readonly Template[] = [
   ...firstTemplates,
   ...applicationTemplates,
   ...computingTemplates,
+  ...controlTemplates,
 ];

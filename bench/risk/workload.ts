@@ -15,6 +15,7 @@ import { templates } from './templates.ts';
 export interface Observed {
   span: number;
   template: string;
+  control: boolean;
   queryid: string;
   /** With constants, as a client sent it. */
   raw: string;
@@ -35,6 +36,9 @@ export interface Workload {
   refused: Record<string, number>;
   notPlanned: Record<string, number>;
 }
+
+/** Statements of each control template. */
+const fewestOfControl = 12;
 
 /** A statement that takes longer is given up, and is not counted by pg_stat_statements. */
 const longest = '10s';
@@ -158,7 +162,9 @@ export async function runWorkload(client: pg.Client, options: WorkloadOptions): 
   await client.query(`set statement_timeout = '${longest}'`);
   const known = new Map<string, { statement: Statement; text: string }>();
   for (const [number, template] of templates.entries()) {
-    for (let draw = 0; draw < options.perTemplate; draw += 1) {
+    // Few templates: as many statements as it takes for a figure of their own.
+    const draws = template.control ? Math.max(options.perTemplate, fewestOfControl) : options.perTemplate;
+    for (let draw = 0; draw < draws; draw += 1) {
       const shape = options.seed + number * 1000 + draw;
       await client.query('select pg_stat_statements_reset()');
       const problem = await execute(client, template.make(drawFrom(shape, shape)), template.writes ?? false);
@@ -210,6 +216,7 @@ export async function runWorkload(client: pg.Client, options: WorkloadOptions): 
       observed.push({
         span,
         template: of.statement.template.name,
+        control: of.statement.template.control ?? false,
         queryid: row.queryid,
         raw: text,
         ...plan,

@@ -22,70 +22,40 @@ declare
   pair jsonb;
   table_oid oid;
   fact jsonb;
-  changes jsonb;
-  columns jsonb;
+  more jsonb;
   facts jsonb := '[]';
   bodies jsonb := '{}';
 begin
+  -- One after the other: a plan has few, and the queries stay small.
   for pair in select w.pair from jsonb_array_elements(wanted -> 'relations') as w (pair) loop
     select r.oid, jsonb_build_object('schema', pair ->> 0, 'name', r.relname, 'pages', greatest(r.relpages, 0),
         'rows', greatest(r.reltuples, 0),
         'toast_pages', coalesce((select t.relpages from pg_class as t where t.oid = r.reltoastrelid), 0),
-        'indexes', (select count(*) from pg_index as i where i.indrelid = r.oid))
+        'indexes', (select count(*) from pg_index as i where i.indrelid = r.oid),
+        'key_triggers', '{}'::jsonb, 'triggers', '{}'::jsonb, 'trigger_queries', '{}'::jsonb,
+        'unindexed_references', 0, 'widths', '{}'::jsonb, 'numerics', '[]'::jsonb)
       into table_oid, fact
     from pg_class as r
     where r.relname = (pair ->> 1)::name
       and r.relnamespace = (select n.oid from pg_namespace as n where n.nspname = (pair ->> 0)::name);
     continue when table_oid is null;
-    changes := '{"key_triggers": {}, "triggers": {}, "trigger_queries": {}, "unindexed_references": 0}';
     if (pair ->> 2)::boolean then
-      select jsonb_build_object(
-          'key_triggers', jsonb_build_object('Insert', count(*) filter (where g.tgisinternal and g.tgtype & 4 = 4),
-            'Update', 0, 'Delete', count(*) filter (where g.tgisinternal and g.tgtype & 8 = 8)),
-          'triggers', jsonb_build_object('Insert', count(*) filter (where not g.tgisinternal and g.tgtype & 4 = 4),
-            'Update', count(*) filter (where not g.tgisinternal and g.tgtype & 16 = 16),
-            'Delete', count(*) filter (where not g.tgisinternal and g.tgtype & 8 = 8)),
-          'trigger_queries', jsonb_build_object(
-            'Insert', coalesce(sum(q.queries) filter (where not g.tgisinternal and g.tgtype & 4 = 4), 0),
-            'Update', coalesce(sum(q.queries) filter (where not g.tgisinternal and g.tgtype & 16 = 16), 0),
-            'Delete', coalesce(sum(q.queries) filter (where not g.tgisinternal and g.tgtype & 8 = 8), 0)),
-          'unindexed_references', coalesce(sum(u.rows) filter (where g.tgisinternal and g.tgtype & 8 = 8), 0))
-        into changes
-      from pg_trigger as g
-      join pg_proc as p on p.oid = g.tgfoid
-      cross join lateral (
-        select regexp_count(p.prosrc, '\m(select|insert|update|delete|merge|perform|execute)\M', 1, 'i') as queries
-      ) as q
-      left join lateral (
-        -- The table at the other end, where it has no index that begins with the key.
-        select greatest(c.reltuples, 0) as rows
-        from pg_constraint as k join pg_class as c on c.oid = k.conrelid
-        where k.oid = g.tgconstraint and k.confrelid = table_oid and not exists (
-          select from pg_index as i where i.indrelid = k.conrelid and i.indkey[0] = k.conkey[1])
-      ) as u on true
-      where g.tgrelid = table_oid and g.tgtype & 1 = 1;
+      fact := fact || maint.change_facts(table_oid);
     end if;
-    columns := '{"widths": {}, "numerics": []}';
     if words <> '{}' then
-      -- pg_stats, for an owner who may not read what is below it, takes ten times as long.
       if reads_statistics then
         select jsonb_build_object('numerics', coalesce(jsonb_agg(a.attname) filter (where a.atttypid = 1700), '[]'),
             'widths', coalesce(jsonb_object_agg(a.attname, s.stawidth) filter (where a.atttypid <> 1700), '{}'))
-          into columns
+          into more
         from pg_attribute as a
         join pg_statistic as s on s.starelid = table_oid and s.staattnum = a.attnum and not s.stainherit
         where a.attrelid = table_oid and a.attname = any (words) and a.attlen = -1;
       else
-        select jsonb_build_object('numerics', coalesce(jsonb_agg(a.attname) filter (where a.atttypid = 1700), '[]'),
-            'widths', coalesce(jsonb_object_agg(a.attname, s.avg_width) filter (where a.atttypid <> 1700), '{}'))
-          into columns
-        from pg_attribute as a
-        join pg_stats as s on s.schemaname = (pair ->> 0)::name and s.tablename = (pair ->> 1)::name
-          and s.attname = a.attname and not s.inherited
-        where a.attrelid = table_oid and a.attname = any (words) and a.attlen = -1;
+        more := maint.column_facts(table_oid, words);
       end if;
+      fact := fact || more;
     end if;
-    facts := facts || (fact || changes || columns);
+    facts := facts || fact;
   end loop;
   if names <> '{}' then
     select coalesce(jsonb_object_agg(f.name, jsonb_build_object('queries', f.queries, 'loops', f.loops)), '{}') into bodies

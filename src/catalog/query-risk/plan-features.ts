@@ -51,8 +51,10 @@ export function wantedFacts(plan: ExplainedPlan): WantedFacts {
     }
     if (node['Function Name'] !== undefined) functions.add(node['Function Name']);
     for (const text of [...filterTexts(node), ...computedTexts(node)]) {
-      for (const each of functionsIn(text)) functions.add(each);
-      if (looksAtBytes(text)) for (const each of namesIn(text)) words.add(each);
+      const called = functionsIn(text);
+      for (const each of called) functions.add(each);
+      if (!looksAtBytes(text)) continue;
+      for (const each of namesIn(text)) if (!called.includes(each)) words.add(each);
     }
     for (const text of [...(node['Sort Key'] ?? []), ...(node['Group Key'] ?? [])])
       for (const each of namesIn(text)) words.add(each);
