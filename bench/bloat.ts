@@ -1,6 +1,8 @@
 /** Step 7 against the truth: what it says of bloated indexes, what pgstatindex would have said, and what REINDEX makes of them. */
 import type pg from 'pg';
+import { estimateByStatistics } from './bloat/by-statistics.ts';
 import { makeCases } from './bloat/cases.ts';
+import { askCheckPostgres } from './bloat/check-postgres.ts';
 import type { Made } from './bloat/cases.ts';
 import type { Bench } from './support/bench.ts';
 import { createDatabase } from './support/database.ts';
@@ -24,6 +26,9 @@ interface Case extends Made {
   pages: number;
   estimates: { bloat: number; low: number; high: number; ms: number }[];
   pgstatindex: { bloat: number; ms: number };
+  /** Null where it is not installed. */
+  checkPostgres: number | null;
+  byStatistics: number;
   truth: number;
 }
 
@@ -155,7 +160,39 @@ function printCases(cases: readonly Case[]): void {
   );
 }
 
-async function measureCases(client: pg.Client, size: number): Promise<void> {
+/** The default of features.index_health.bloat_threshold. */
+const threshold = 20;
+
+/** Who is asked to rebuild what: an alarm for an index that is in order costs a rebuild, silence the room. */
+function printVerdicts(cases: readonly Case[]): void {
+  const bloated = cases.filter(({ truth }) => truth > threshold).length;
+  say(`\nabove ${threshold} % or not, of ${cases.length} indexes of which ${bloated} are`);
+  const line = (name: string, of: (each: Case) => number | null): string[] => {
+    const said = cases.map((each) => ({ truth: each.truth, says: of(each) }));
+    if (said.some(({ says }) => says === null))
+      return [name, 'not measured here: apt-get install check-postgres'];
+    const all = said.map(({ truth, says }) => ({ truth, says: says ?? 0 }));
+    return [
+      name,
+      String(all.filter(({ truth, says }) => truth <= threshold && says > threshold).length),
+      String(all.filter(({ truth, says }) => truth > threshold && says <= threshold).length),
+      ...[median, p90, worst].map((figure) =>
+        points(figure(all.map(({ truth, says }) => Math.abs(says - truth)))),
+      ),
+    ];
+  };
+  table(
+    ['', 'false alarms', 'missed', 'error: median', '90 %', 'worst'],
+    [
+      line('pg-maint, a sample of pages', ({ estimates }) => estimates[0]?.bloat ?? null),
+      line('pgstattuple, all pages', ({ pgstatindex }) => pgstatindex.bloat),
+      line('statistics, column by column', ({ byStatistics }) => byStatistics),
+      line('check_postgres, statistics', ({ checkPostgres }) => checkPostgres),
+    ],
+  );
+}
+
+async function measureCases(client: pg.Client, size: number, url: string): Promise<void> {
   const made = await makeCases(client, size, say);
   say();
   await client.query('checkpoint');
@@ -168,6 +205,9 @@ async function measureCases(client: pg.Client, size: number): Promise<void> {
       found.push(await look(client));
     });
   }
+  await client.query('analyze');
+  const estimated = await askCheckPostgres(url);
+  const byStatistics = await estimateByStatistics(client, 'bloat');
   const cases: Case[] = [];
   for (const each of made) {
     const pages = await pagesOf(client, each.name);
@@ -179,6 +219,8 @@ async function measureCases(client: pg.Client, size: number): Promise<void> {
       pages,
       megabytes: pages / 128,
       pgstatindex,
+      checkPostgres: estimated && (100 * (estimated.wasted.get(each.name) ?? 0)) / (pages * 8192),
+      byStatistics: byStatistics.get(each.name) ?? 0,
       truth: 100 * (1 - after / pages),
       estimates: found.map((rows) => {
         const row = rows.get(each.name);
@@ -188,6 +230,7 @@ async function measureCases(client: pg.Client, size: number): Promise<void> {
     });
   }
   printCases(cases);
+  printVerdicts(cases);
   const each = processor / looks / made.length;
   say(`processor time of a whole run, by the index: ${milliseconds(each)}\n`);
 }
@@ -242,7 +285,7 @@ export const bloat: Bench = {
       maint.configure('features.index_health.page_budget', '1000000000'),
       maint.configure('features.index_health.time_budget', '3600000'),
       maint.configure('operational.maintenance_tasks.step_time_budget', '3600')`);
-    await measureCases(client, short ? rowsOfLargest.short : rowsOfLargest.full);
+    await measureCases(client, short ? rowsOfLargest.short : rowsOfLargest.full, database.url);
     await measureUnchanged(client, short ? unchangedIndexes.short : unchangedIndexes.full);
     await database.drop();
   },

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { readAnnotations } from './corpus/labels.ts';
 import { loadCorpus } from './corpus/fixtures.ts';
+import { scoreRules } from './corpus/rules.ts';
 import { isPerfect, precision, recall, scoreboard, scoreCorpus } from './corpus/score.ts';
 import type { Score } from './corpus/score.ts';
 import { steps } from '../src/steps/index.ts';
@@ -97,4 +98,15 @@ test('labels are read as they stand, and nonsense is refused', (t) => {
     '--! clean "a',
   ])
     t.throws(() => readAnnotations('x.sql', wrong), undefined, wrong);
+});
+
+test('other rules are judged by the same labels', async (t) => {
+  const scores = await scoreRules(t, (name) => name === 'redundant-btree');
+  const ours = scores.filter(({ rule }) => rule.title === 'pg-maint' && rule.kind === 'index.redundant');
+  t.deepEqual(
+    ours.map(({ wrong, falseNegatives, truePositives }) => [wrong, falseNegatives, truePositives > 10]),
+    [[[], 0, true]],
+  );
+  const asText = scores.find(({ rule }) => rule.title.startsWith('column numbers as text'));
+  t.true(asText?.wrong.includes('redundant-btree: app.wide_1'), '1 is how 12 begins');
 });

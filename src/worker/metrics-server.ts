@@ -88,6 +88,31 @@ class Probe {
   }
 }
 
+/** A probe for each database that is worked for. */
+class Probes {
+  readonly #targets: ReadonlySet<string | undefined>;
+  readonly #probes = new Map<string | undefined, Probe>();
+
+  constructor(targets: ReadonlySet<string | undefined>) {
+    this.#targets = targets;
+  }
+
+  now(): Probe[] {
+    for (const [target, probe] of this.#probes) {
+      if (this.#targets.has(target)) continue;
+      this.#probes.delete(target);
+      void probe.close();
+    }
+    for (const target of this.#targets)
+      if (!this.#probes.has(target)) this.#probes.set(target, new Probe(target));
+    return [...this.#probes.values()];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#probes.values()].map((probe) => probe.close()));
+  }
+}
+
 async function metricsText(probes: readonly Probe[], ofProcess: RegistryType): Promise<string> {
   const registry = new Registry();
   const up = new Gauge({
@@ -123,6 +148,7 @@ async function metricsText(probes: readonly Probe[], ofProcess: RegistryType): P
 
 /** Which databases this process does not work for, and why; empty when it is ready. */
 async function notReady(probes: readonly Probe[]): Promise<string[]> {
+  if (probes.length === 0) return ['no database with pg-maint was found yet'];
   const answers = await Promise.allSettled(probes.map((probe) => probe.ask()));
   return answers.flatMap((answer, index) => {
     if (answer.status === 'rejected')
@@ -140,7 +166,8 @@ function send(response: ServerResponse, status: number, type: string, text: stri
 const plain = 'text/plain; charset=utf-8';
 
 export interface MetricsServerOptions {
-  targets: readonly (string | undefined)[];
+  /** Looked at anew by each request: what the worker takes up is told of, what it lets go is not any more. */
+  targets: ReadonlySet<string | undefined>;
   /** 0 for any that is free. */
   port: number;
   host: string;
@@ -154,19 +181,19 @@ export interface MetricsServer {
 
 /** Listens, or throws where the port is taken. */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
-  const probes = options.targets.map((target) => new Probe(target));
+  const probes = new Probes(options.targets);
   const ofProcess = new Registry();
   collectDefaultMetrics({ register: ofProcess });
   const routes: Record<string, (response: ServerResponse) => Promise<void>> = {
     '/metrics': async (response) => {
-      send(response, 200, ofProcess.contentType, await metricsText(probes, ofProcess));
+      send(response, 200, ofProcess.contentType, await metricsText(probes.now(), ofProcess));
     },
     '/healthz': (response) => {
       send(response, 200, plain, 'ok\n');
       return Promise.resolve();
     },
     '/readyz': async (response) => {
-      const reasons = await notReady(probes);
+      const reasons = await notReady(probes.now());
       if (reasons.length === 0) send(response, 200, plain, 'ready\n');
       else send(response, 503, plain, `${reasons.join('\n')}\n`);
     },
@@ -191,7 +218,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
     async close() {
       server.closeAllConnections();
       await new Promise((settle) => server.close(settle));
-      await Promise.all(probes.map((probe) => probe.close()));
+      await probes.close();
     },
   };
 }

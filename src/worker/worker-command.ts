@@ -36,7 +36,7 @@ function stopSignal(): AbortSignal {
 }
 
 async function serveMetrics(
-  targets: readonly (string | undefined)[],
+  targets: ReadonlySet<string | undefined>,
   host: string,
   port: number,
   log: (line: string) => void,
@@ -87,10 +87,11 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
       const signal = stopSignal();
       const which = urls.length === 1 ? 'one database' : `${urls.length} databases`;
       log(`started, ${allDatabases ? 'all databases that have pg-maint' : which}`);
+      const served = new Set<string | undefined>();
       const metrics =
-        metricsPort === undefined ? null : await serveMetrics(urls, metricsHost, metricsPort, log);
+        metricsPort === undefined ? null : await serveMetrics(served, metricsHost, metricsPort, log);
       if (metrics !== null) log(`metrics on http://${metricsHost}:${metrics.port}/metrics`);
-      await runWorker({ urls, allDatabases, concurrency, stopSeconds: stopAfter, signal, log });
+      await runWorker({ urls, allDatabases, served, concurrency, stopSeconds: stopAfter, signal, log });
       await metrics?.close();
       log('stopped');
     });

@@ -12,6 +12,10 @@ export interface WorkerOptions {
   urls: readonly (string | undefined)[];
   /** Not only these, but all databases of their servers that have pg-maint, also those that get it later. */
   allDatabases?: boolean;
+  /** How long a database may have pg-maint before it is served. */
+  lookEveryMs?: number;
+  /** Kept up to date with the databases that are worked for at the moment. */
+  served?: Set<string | undefined>;
   /** Actions under way at a time in one database. */
   concurrency?: number;
   /** Does actions and nothing else: no runs, and none of what a worker does from time to time. */
@@ -23,8 +27,8 @@ export interface WorkerOptions {
 }
 
 const longestPauseMs = 30_000;
-/** How long a database may have pg-maint before it is served. Each look opens a connection to each that is not. */
-const lookEveryMs = 30_000;
+/** Each look opens a connection to each database that is not served. */
+const defaultLookEveryMs = 30_000;
 
 /**
  * Resolves when the signal has fired and all is left in order. A database that can't be reached is tried again for
@@ -37,6 +41,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     return;
   }
   const named = urls.length > 1;
+  for (const url of urls) options.served?.add(url);
   await Promise.all(urls.map((url) => serve(url, named ? under(databaseName(url), options) : options)));
 }
 
@@ -55,7 +60,7 @@ function under(name: string, options: WorkerOptions): WorkerOptions {
 
 /** Serves what there is on one server, takes up what comes and lets go what goes. */
 async function serveServer(url: string | undefined, options: WorkerOptions): Promise<void> {
-  const { signal, log = () => undefined } = options;
+  const { signal, lookEveryMs = defaultLookEveryMs, log = () => undefined } = options;
   const served = new Map<string, Promise<void>>();
   const notOurs = new Set<string>();
   let told = '';
@@ -68,7 +73,11 @@ async function serveServer(url: string | undefined, options: WorkerOptions): Pro
           continue;
         }
         log(`${name}: found`);
-        const ended = serve(target, under(name, options), true).finally(() => served.delete(name));
+        options.served?.add(target);
+        const ended = serve(target, under(name, options), true).finally(() => {
+          served.delete(name);
+          options.served?.delete(target);
+        });
         served.set(name, ended);
       }
       told = '';

@@ -1,5 +1,5 @@
 /** The report in a real browser. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
@@ -12,6 +12,8 @@ import { printable } from '../../src/worker/printable.ts';
 import { command } from '../support/cli.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { createDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { makeTables, plansOfLongAgo, steady, trainNow, writeHistory } from '../support/query-risk.ts';
 import { fillReport, hostile } from '../support/report-data.ts';
 
 const flags = [
@@ -71,9 +73,22 @@ async function styleOf(page: Page, selector: string, property: string): Promise<
   );
 }
 
+/** Two models, truly trained: one that is in use, and one after it that is no better. */
+async function trainModels(database: TestDatabase): Promise<void> {
+  await makeTables(database);
+  await database.query(`select maint.configure('features.ml_interception.slow_ms', '20')`);
+  await writeHistory(database, 96, steady);
+  await plansOfLongAgo(database);
+  await trainNow(database);
+  await database.query(`update maint.model set trained_at = trained_at - interval '7 days';
+    update maint.query_plan set planned_at = planned_at - interval '6 days' where planned_at > now() - interval '1 hour'`);
+  await trainNow(database);
+}
+
 /** Writes the report of a database that has something in every part. */
-async function filledReport(t: ExecutionContext): Promise<string> {
+async function filledReport(t: ExecutionContext, { models = false } = {}): Promise<string> {
   const database = await createDatabase(t, { template: 'installed' });
+  if (models) await trainModels(database);
   await fillReport(database);
   const file = join(temporaryFolder(t), 'report.html');
   const { code, out, error } = await command('report', database.url, '-o', file);
@@ -106,10 +121,42 @@ test('charts and texts are there, nothing is asked of the network, names are tex
   t.deepEqual(complaints, []);
 });
 
+test('how good the models are is drawn: against what needs none, and against what happened', async (t) => {
+  const file = await filledReport(t, { models: true });
+  const { page, complaints } = await open(t, file);
+  const section = page.locator('#models');
+  t.regex((await section.locator('p').first().textContent()) ?? '', /in use\s+· query_risk · trained/);
+  t.deepEqual(await section.locator('figcaption').allTextContents(), [
+    'Beside what needs no model',
+    'What it foretold, and what happened',
+    'What it goes by',
+    'From training to training',
+  ]);
+  const [beside, calibration] = [section.locator('figure').nth(0), section.locator('figure').nth(1)];
+  // The figures of a database whose slow statements the planner's cost does not tell: bars of three, each with its number.
+  t.is(
+    await beside
+      .locator('svg.wide text')
+      .filter({ hasText: /^[01]\.\d\d$/ })
+      .count(),
+    6 + 5,
+  );
+  t.regex(
+    (await beside.locator('.says').textContent()) ?? '',
+    /in \d\d+ % of all cases, the planner’s cost alone in \d\d %/,
+  );
+  await calibration.locator('summary').click();
+  const groups = await calibration.locator('tbody tr').allTextContents();
+  t.is(groups.length, 10);
+  t.deepEqual(complaints, []);
+});
+
 test('fits a wide and a narrow page, light and dark', async (t) => {
-  const file = await filledReport(t);
+  const file = await filledReport(t, { models: true });
   const folder = join(outDirectory, 'screenshots');
   mkdirSync(folder, { recursive: true });
+  // For whoever wants to look more closely.
+  copyFileSync(file, join(folder, 'report.html'));
   const seen: string[] = [];
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const width of [1280, 390]) {
@@ -118,7 +165,8 @@ test('fits a wide and a narrow page, light and dark', async (t) => {
         'document.documentElement.scrollWidth - document.documentElement.clientWidth',
       );
       t.is(overflow, 0, `${colorScheme} ${width}: wider than the page`);
-      t.is(await page.locator(`svg.${width === 390 ? 'narrow' : 'wide'}:visible`).count(), 8);
+      t.is(await page.locator(`svg.${width === 390 ? 'narrow' : 'wide'}:visible`).count(), 12);
+      t.deepEqual(await page.evaluate(cutLetters), [], `${colorScheme} ${width}: letters that are cut off`);
       await page.screenshot({ path: join(folder, `report-${colorScheme}-${width}.png`), fullPage: true });
       seen.push(await styleOf(page, 'body', 'backgroundColor'));
       // The letters of a chart have a colour of the page, not one of their own.
@@ -130,6 +178,15 @@ test('fits a wide and a narrow page, light and dark', async (t) => {
   t.is(seen[0], seen[1]);
   t.not(seen[0], seen[2]);
 });
+
+/** Letters in charts that reach beyond their drawing. */
+const cutLetters = `[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+  const frame = svg.getBoundingClientRect();
+  return frame.width === 0 ? [] : [...svg.querySelectorAll('text')].filter((text) => {
+    const box = text.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+  }).map((text) => text.textContent);
+})`;
 
 /** Of a colour as the browser writes it, by the formula of WCAG 2. */
 function luminance(colour: string): number {

@@ -174,7 +174,7 @@ export function isPerfect(score: Score): boolean {
   return score.mistakes.length === 0;
 }
 
-function share(value: number | null): string {
+export function share(value: number | null): string {
   if (value === null) return '-';
   // Rounded down: 0.9996 is not 1.000.
   return (Math.floor(value * 1000) / 1000).toFixed(3);

@@ -8,6 +8,7 @@ import { run } from '../../build/run.ts';
 import { install } from '../../src/worker/install.ts';
 import { pathWith, temporaryFolder } from '../support/command.ts';
 import { createDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
 
 export interface Block {
   language: string;
@@ -61,12 +62,12 @@ function scriptOf(blocks: readonly Block[]): string {
   return `set -meuo pipefail\ntrap 'for job in $(jobs -p); do kill -- -$job; done 2>/dev/null' EXIT\n${parts.join('')}`;
 }
 
-/** Runs a page's commands on a sample database of its own, in which pg-maint is installed and has run. */
-export async function runPage(t: ExecutionContext, path: string): Promise<void> {
+/** Runs a page's commands on a sample database of its own, in which pg-maint is installed and has run. Null where it has none. */
+export async function runPage(t: ExecutionContext, path: string): Promise<TestDatabase | null> {
   const blocks = blocksOf(readFileSync(join(repository, path), 'utf8'));
   if (!blocks.some(({ language, notRun }) => ['sh', 'sql', ''].includes(language) && notRun === null)) {
     t.pass('no command');
-    return;
+    return null;
   }
   const database = await createDatabase(t);
   await createSampleDatabase(database.url, database.name);
@@ -101,4 +102,5 @@ export async function runPage(t: ExecutionContext, path: string): Promise<void> 
   });
   const at = readFileSync(progress, 'utf8').trim();
   t.is(result.code, 0, `${path}, ${at}:\n${result.stderr.slice(-3000)}`);
+  return database;
 }

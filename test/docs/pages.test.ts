@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import test from 'ava';
+import type { ExecutionContext } from 'ava';
 import { repository } from '../../build/paths.ts';
+import type { TestDatabase } from '../support/database.ts';
 import { blocksOf, runPage, typedInto } from './blocks.ts';
 
 const pages = [
@@ -24,10 +26,34 @@ test('blocks, their reasons, and what a transcript shows to be typed', (t) => {
   t.is(typedInto('x=# select\nx-# 2;\n 2\n'), 'select\n2;');
 });
 
+/** The README's first fix and its undo, from the shell and from psql: each was done, and the index is there again. */
+async function wasUndone(t: ExecutionContext, database: TestDatabase): Promise<void> {
+  t.deepEqual(
+    await database.query(`select kind, status, object from maint.actions
+      where object = 'shop.customer_city' order by action_id`),
+    ['drop_index', 'create_index', 'drop_index', 'create_index'].map((kind) => ({
+      kind,
+      status: 'succeeded',
+      object: 'shop.customer_city',
+    })),
+  );
+  t.deepEqual(
+    await database.query(`select i.indisvalid, pg_get_indexdef(i.indexrelid) as definition from pg_index as i
+      where i.indexrelid = 'shop.customer_city'::regclass`),
+    [
+      {
+        indisvalid: true,
+        definition: 'CREATE INDEX customer_city ON shop.customer USING btree (city)',
+      },
+    ],
+  );
+}
+
 for (const path of pages) {
   test(`the commands of ${path}`, async (t) => {
     t.timeout(240_000);
-    await runPage(t, path);
+    const database = await runPage(t, path);
+    if (path === 'README.md') await wasUndone(t, database!);
   });
 }
 

@@ -5,7 +5,16 @@ import type { JsonObject } from '../../src/steps/step.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { run, waitForRow } from '../support/maintenance.ts';
-import { makeTables, queryRisk, texts, trainingRow, writeHistory } from '../support/query-risk.ts';
+import {
+  makeTables,
+  plansOfLongAgo,
+  queryRisk,
+  steady,
+  texts,
+  trainNow,
+  trainingRow,
+  writeHistory,
+} from '../support/query-risk.ts';
 import { startWorker } from '../support/worker.ts';
 
 const only = ['train_query_risk'];
@@ -20,21 +29,6 @@ async function withTables(t: ExecutionContext): Promise<TestDatabase> {
   await database.query(`select maint.configure('features.ml_interception.slow_ms', '20')`);
   return database;
 }
-
-/** One training in this process's worker code, its computation in a process of its own. */
-async function trainNow(database: TestDatabase): Promise<JsonObject> {
-  const client = await database.client();
-  return (await performQueryRiskTraining(client, new AbortController().signal)) as JsonObject;
-}
-
-/** As if the plans had been made before the history began. */
-async function plansOfLongAgo(database: TestDatabase): Promise<void> {
-  await trainNow(database);
-  await database.query(`update maint.query_plan set planned_at = planned_at - interval '6 days'`);
-}
-
-const steady = ({ slow }: { slow: boolean }, index: number): number =>
-  slow ? 30 + index : 0.2 + index / 100;
 
 /** A model is asked in the database, by its JavaScript. */
 const inDatabase = process.env['MAINT_TEST_HOST'] !== 'node';

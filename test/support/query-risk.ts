@@ -1,4 +1,5 @@
 /** A query history as the worker keeps it, without waiting for one; and models made from it. */
+import { performQueryRiskTraining } from '../../src/worker/ml/query-risk-job.ts';
 import type { JsonObject } from '../../src/steps/step.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -98,6 +99,22 @@ export async function writeHistory(
     [JSON.stringify(rows), hours],
   );
 }
+
+/** One training in this process's worker code, its computation in a process of its own. */
+export async function trainNow(database: TestDatabase): Promise<JsonObject> {
+  const client = await database.client();
+  return (await performQueryRiskTraining(client, new AbortController().signal)) as JsonObject;
+}
+
+/** As if the plans had been made before the history began. */
+export async function plansOfLongAgo(database: TestDatabase): Promise<void> {
+  await trainNow(database);
+  await database.query(`update maint.query_plan set planned_at = planned_at - interval '6 days'`);
+}
+
+/** A history in which what is slow is so steadily. */
+export const steady = ({ slow }: { slow: boolean }, index: number): number =>
+  slow ? 30 + index : 0.2 + index / 100;
 
 export interface TrainingRow {
   status: string;

@@ -41,7 +41,7 @@ test('Prometheus text, health and readiness over HTTP', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   const log: string[] = [];
   const server = await startMetricsServer({
-    targets: [database.url, 'host=127.0.0.1 port=1 dbname=gone'],
+    targets: new Set([database.url, 'host=127.0.0.1 port=1 dbname=gone']),
     port: 0,
     host: '127.0.0.1',
     log: (line) => log.push(line),
@@ -72,7 +72,7 @@ test('Prometheus text, health and readiness over HTTP', async (t) => {
 test('ready when the worker has reported; a lost connection is made anew', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   const server = await startMetricsServer({
-    targets: [database.url],
+    targets: new Set([database.url]),
     port: 0,
     host: '127.0.0.1',
     log: () => undefined,
@@ -93,7 +93,7 @@ test('ready when the worker has reported; a lost connection is made anew', async
 
 test('a port that is taken ends the command with what to do', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  const options = { targets: [database.url], host: '127.0.0.1', log: () => undefined };
+  const options = { targets: new Set([database.url]), host: '127.0.0.1', log: () => undefined };
   const server = await startMetricsServer({ ...options, port: 0 });
   t.teardown(() => server.close());
   await t.throwsAsync(startMetricsServer({ ...options, port: server.port }), { code: 'EADDRINUSE' });

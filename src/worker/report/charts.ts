@@ -1,6 +1,6 @@
 /** The charts of the report. */
 import type { IndexForecast, ReportAction, ReportData, ReportIndex, SafeguardDay, Workload } from './data.ts';
-import { band, byteAxis, c, figure, percent, quiet, timeAxis, valueAxis } from './figure.ts';
+import { band, byteAxis, c, figure, legend, percent, quiet, timeAxis, valueAxis } from './figure.ts';
 import type { Colour, Point } from './figure.ts';
 import { bytes, count, day } from './html.ts';
 import type { Html } from './html.ts';
@@ -13,7 +13,7 @@ export function trendChart(trend: ReportData['trend']): Html {
     'Open findings by day',
     last === undefined
       ? 'No day is known.'
-      : `Today ${last.critical} critical, ${last.warning} warning and ${last.info} info are open.`,
+      : `Today ${last.critical} critical, ${last.warning} warning and ${last.info} info are open, muted ones among them.`,
     {
       xAxis: timeAxis,
       yAxis: valueAxis(count, { minInterval: 1 }),
@@ -38,9 +38,14 @@ function inDays(iso: string, days: number): string {
   return new Date(Date.parse(iso) + days * 86_400_000).toISOString();
 }
 
+/** What another part says, as it stands between others. */
+function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
+}
+
 function forecastSentence(forecast: IndexForecast): string {
   const { status, reason, threshold, crosses_at: at, crosses_from: from, crosses_to: to } = forecast;
-  if (status !== 'forecast') return reason === null ? '' : `Nothing is foreseen: ${reason}`;
+  if (status !== 'forecast') return reason === null ? '' : sentence(`Nothing is foreseen: ${reason}`);
   if (at === null) return `It does not pass ${percent(threshold)} within 14 days.`;
   const range = `${from === null ? '' : `from ${day(from)} `}${to === null ? 'on' : `to ${day(to)}`}`;
   return `It is expected to pass ${percent(threshold)} on ${day(at)} (${range}, in 8 of 10 cases).`;
@@ -67,23 +72,17 @@ export function indexChart(index: ReportIndex): Html {
         ];
   const says =
     index.bloat_percent === null
-      ? `Its bloat is not known: ${index.why}`
-      : `${percent(index.bloat_percent)} bloat of ${bytes(index.size_bytes)}, ${bytes(index.wasted_bytes ?? 0)} to be had back. ${index.why}`;
+      ? sentence(`Its bloat is not known: ${index.why}`)
+      : `${percent(index.bloat_percent)} bloat of ${bytes(index.size_bytes)}, ${bytes(index.wasted_bytes ?? 0)} to be had back. ${sentence(index.why)}`;
   const told = index.forecast === null ? says : `${says} ${forecastSentence(index.forecast)}`;
   return figure(
     index.name,
     told,
     {
       legend: {
-        top: 0,
-        left: 0,
-        icon: 'roundRect',
-        itemGap: 22,
-        itemWidth: 12,
-        itemHeight: 8,
-        textStyle: { color: c('ink') },
+        ...legend,
         data: [
-          'bloat',
+          ...(line.length > 0 ? ['bloat'] : []),
           ...(bounded.length > 0 ? ['19 of 20 cases'] : []),
           ...(expected.length > 0 ? ['expected'] : []),
           'size',

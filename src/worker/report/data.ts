@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { Json, JsonObject, Severity } from '../../steps/step.ts';
 import { queryRow } from '../connection.ts';
+import type { Metrics } from '../ml/train-query-risk.ts';
 import type { Status } from '../render-report.ts';
 
 /** Rows, or why there are none. */
@@ -87,6 +88,16 @@ export interface SlowPattern {
   suggestions: JsonObject[];
 }
 
+/** A row of maint.models; one of an older version may lack some of the figures. */
+export interface ReportModel {
+  kind: string;
+  active: boolean;
+  reason: string;
+  trained_at: string;
+  metrics: Partial<Metrics>;
+  importance: Record<string, number>;
+}
+
 export interface SafeguardDay {
   day: string;
   event: string;
@@ -115,11 +126,11 @@ export interface ReportData {
   patterns: Part<SlowPattern>;
   safeguards: Part<SafeguardDay>;
   refusals: Refusal[];
-  models: Part<JsonObject>;
+  models: Part<ReportModel>;
 }
 
 /** More than anybody reads; the count says how many there are. */
-const most = { findings: 200, actions: 100, patterns: 20, indexes: 8, refusals: 20 };
+const most = { findings: 200, actions: 100, patterns: 20, indexes: 8, refusals: 20, models: 30 };
 
 interface Source {
   /** The view; where this version has none, that is the reason. */
@@ -252,7 +263,11 @@ const sources = {
     view: 'models',
     step: 17,
     empty: 'No model was trained yet: there is too little history.',
-    text: 'select pg_catalog.to_jsonb(m) as row from maint.models as m limit 10',
+    text: `select pg_catalog.to_jsonb(r) as row from (
+      select m.kind, m.active, m.reason, m.trained_at, m.metrics, m.importance
+      from maint.models as m
+      order by m.model_id desc
+      limit ${most.models}) as r`,
   },
 } satisfies Record<string, Source>;
 

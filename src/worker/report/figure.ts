@@ -38,6 +38,16 @@ export type Span = 'full' | 'half';
 
 const letters = 'system-ui, sans-serif';
 
+export const legend = {
+  top: 0,
+  left: 0,
+  itemGap: 22,
+  icon: 'roundRect',
+  itemWidth: 12,
+  itemHeight: 8,
+  textStyle: { color: c('ink') },
+};
+
 function draw(option: EChartsOption, size: Size): Html {
   const chart = init(null, null, { renderer: 'svg', ssr: true, ...sizes[size] });
   try {
@@ -46,16 +56,8 @@ function draw(option: EChartsOption, size: Size): Html {
       animation: false,
       backgroundColor: 'transparent',
       textStyle: { fontFamily: letters, color: c('ink') },
-      grid: { left: 8, right: 16, top: 34, bottom: 4, containLabel: true },
-      legend: {
-        top: 0,
-        left: 0,
-        itemGap: 22,
-        icon: 'roundRect',
-        itemWidth: 12,
-        itemHeight: 8,
-        textStyle: { color: c('ink') },
-      },
+      grid: { left: 8, right: 26, top: 34, bottom: 4, containLabel: true },
+      legend,
       ...option,
     });
     let svg = chart.renderToSVGString();
@@ -116,7 +118,7 @@ export const timeAxis = {
   splitNumber: 6,
   axisLabel: {
     ...axisLabel,
-    formatter: { year: '{yyyy}', month: '{MMM}', day: '{d} {MMM}', hour: '{HH}:{mm}' },
+    formatter: { year: '{yyyy}', month: '{d} {MMM}', day: '{d} {MMM}', hour: '{HH}:{mm}' },
   },
   axisLine: { lineStyle: { color: c('faint') } },
   axisTick: { lineStyle: { color: c('faint') } },
