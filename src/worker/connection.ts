@@ -3,7 +3,7 @@ import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
 import { clientTarget, resolveTarget } from './target/client-config.ts';
 import type { Server } from './target/client-config.ts';
 
-/** Servers that were found without TLS where it is only preferred: not asked again by this process. */
+/** Servers that were found without TLS where it is only preferred: not asked again by this process while it goes without. */
 const withoutTls = new Set<string>();
 
 /**
@@ -26,9 +26,13 @@ export async function connect(target: string | undefined): Promise<pg.Client> {
 
 /** Null where every way failed; the failures are added to `failures`. */
 async function connectToServer({ place, ways }: Server, failures: unknown[]): Promise<pg.Client | null> {
+  const passedOver: pg.ClientConfig[] = [];
   for (const config of ways) {
     const secured = config.ssl !== false;
-    if (secured && ways.length > 1 && withoutTls.has(place)) continue;
+    if (secured && ways.length > 1 && withoutTls.has(place)) {
+      passedOver.push(config);
+      continue;
+    }
     try {
       return await connectTo(config);
     } catch (error) {
@@ -37,7 +41,10 @@ async function connectToServer({ place, ways }: Server, failures: unknown[]): Pr
       if (secured && sqlstateOf(error) === null) withoutTls.add(place);
     }
   }
-  return null;
+  if (passedOver.length === 0) return null;
+  // It may have TLS since, and insist on it.
+  withoutTls.delete(place);
+  return await connectToServer({ place, ways: passedOver }, failures);
 }
 
 /** An error of the operating system, or of the time that is given to it: ECONNREFUSED, ENOTFOUND and the like. */

@@ -71,7 +71,7 @@ function bash(root: Node): string {
   return `# bash completion of pg-maint; in ~/.bashrc:  eval "$(pg-maint completion bash)"
 _pg_maint() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command='' word words='' options=''
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
     case "$command/$word" in
 ${descend.join('\n')}
     esac
