@@ -122,3 +122,91 @@ create function order_total(of_order int) returns numeric language plpgsql stabl
 create function order_label(of_order int, status text) returns text language plpgsql stable as
   $$ begin return format('%s (%s)', lpad(of_order::text, 9, '0'), upper(status)); end $$;
 create function round_up(amount numeric) returns numeric language sql immutable as $$ select ceil(amount) $$;
+
+-- Addresses: a postcode lies in one town, a town in one country, which no planner knows without extended statistics; few
+-- towns have most people.
+create table address (id int primary key, customer_id int not null references customer, country_id int not null references
+  country, town text not null, postcode text not null, street text not null, is_default boolean not null);
+insert into address
+  select n, 1 + n % (40000 * :scale)::int, 1 + t % 120, 'town ' || t, lpad((t * 10 + n % 10)::text, 5, '0'),
+    'street ' || (n * 7919) % 4000, n % 3 = 0
+  from (select n, (900 * power(random(), 3))::int as t from generate_series(1, (60000 * :scale)::int) as n) as s;
+create index on address (customer_id);
+create index on address (town);
+create index on address (postcode);
+
+-- Documents: most of a row lies in TOAST, compressed or not, of which the planner sees a pointer.
+create table document (id int primary key, owner_id int not null references customer, title text not null, body text not null,
+  meta jsonb not null, created_at timestamptz not null);
+insert into document
+  select n, 1 + ((40000 * :scale - 1) * power(random(), 2))::int, 'document ' || n % 700,
+    (select string_agg(md5((n * 31 + k)::text), ' ') from generate_series(1, 20 + (n * 7919) % 400) as k),
+    jsonb_build_object('language', (array['en', 'de', 'fr'])[1 + n % 3], 'pages', n % 40, 'words',
+      (select coalesce(jsonb_agg(md5((n + k)::text)), '[]') from generate_series(1, n % 60) as k)),
+    timestamptz '2024-06-01' + n * interval '2 hours'
+  from generate_series(1, (5000 * :scale)::int) as n;
+create index on document (owner_id);
+
+-- Readings by month: partitions.
+create table reading (sensor_id int not null, read_at timestamptz not null, value float8 not null, quality int not null)
+  partition by range (read_at);
+do $$ begin
+  for month in 1 .. 8 loop
+    execute format('create table reading_%s partition of reading for values from (%L) to (%L)', month,
+      timestamptz '2026-01-01' + (month - 1) * interval '1 month', timestamptz '2026-01-01' + month * interval '1 month');
+  end loop;
+end $$;
+insert into reading select 1 + (n * 7919) % 300, timestamptz '2026-01-01' + n * interval '240 days' / (200000 * :scale), random() * 100,
+    n % 5
+  from generate_series(0, (200000 * :scale)::int) as n;
+create index on reading (sensor_id, read_at);
+
+-- Invoices: lines go with their invoice, and every change of one is written down by a trigger.
+create table invoice (id int primary key, customer_id int not null references customer, issued_on date not null,
+  total numeric(12, 2) not null, paid boolean not null, changes int not null default 0);
+create table invoice_line (id int primary key, invoice_id int not null references invoice on delete cascade,
+  product_id int not null references product, quantity int not null, price numeric(10, 2) not null);
+insert into invoice select n, 1 + ((40000 * :scale - 1) * power(random(), 3))::int, date '2024-06-01' + n % 600,
+    round((random() * 900)::numeric, 2), n % 9 <> 0 from generate_series(1, (30000 * :scale)::int) as n;
+insert into invoice_line select n, 1 + (n - 1) / 4, 1 + ((12000 * :scale - 1) * random())::int, 1 + n % 5,
+    round((random() * 200)::numeric, 2) from generate_series(1, (120000 * :scale)::int) as n;
+create index on invoice (customer_id);
+create index on invoice (issued_on);
+create index on invoice_line (invoice_id);
+create table invoice_change (invoice_id int not null, changed_at timestamptz not null, before jsonb, after jsonb);
+create function note_invoice_change() returns trigger language plpgsql as $$
+begin
+  insert into invoice_change values (new.id, now(), to_jsonb(old), to_jsonb(new));
+  new.changes := new.changes + 1;
+  return new;
+end $$;
+create trigger note_change before update on invoice for each row execute function note_invoice_change();
+
+-- More functions: a loop that computes, one that asks the tables twice, and two that give rows, as many as nobody says.
+create function check_digit(of_text text) returns int language plpgsql immutable strict as $$
+declare
+  sum int := 0;
+begin
+  for place in 1 .. length(of_text) loop
+    sum := sum + ascii(substr(of_text, place, 1)) * place;
+  end loop;
+  return sum % 97;
+end $$;
+create function customer_level(of_customer int) returns text language plpgsql stable as $$
+declare
+  spent numeric;
+begin
+  select sum(o.total) into spent from orders as o where o.customer_id = of_customer;
+  if spent > 5000 and exists (select from review as r where r.customer_id = of_customer and r.stars = 5) then
+    return 'gold';
+  end if;
+  return case when spent > 1000 then 'silver' else 'none' end;
+end $$;
+create function with_vat(amount numeric) returns numeric language plpgsql immutable as $$ begin return round(amount * 1.19, 2); end $$;
+create function working_days(since date, until date) returns setof date language plpgsql stable as $$
+begin
+  return query select d::date from generate_series(since, until, interval '1 day') as d where extract(isodow from d) < 6;
+end $$;
+create function bought_by(of_customer int) returns table (product_id int, pieces bigint) language sql stable as $$
+  select i.product_id, sum(i.quantity) from orders as o join order_item as i on i.order_id = o.id
+  where o.customer_id = of_customer group by i.product_id $$;

@@ -146,6 +146,12 @@ export function moment(draw: Draw, table: Table, days = 90): string {
   return `'${from.toISOString().slice(0, 10)}'`;
 }
 
+/** Rows as a program takes them that works through a table: from one number to another, about half of `most` to `most`. */
+export function batch(draw: Draw, column: string, most: number): string {
+  const from = draw.int(1, 300);
+  return `${column} between ${from} and ${from + draw.int(Math.ceil(most / 2), most)}`;
+}
+
 export const kindOf = (draw: Draw, table: Table): string => {
   const [column, values] = draw.pick(table.kinds);
   return `${column} = '${draw.pick(values)}'`;

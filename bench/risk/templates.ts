@@ -2,6 +2,7 @@
 
 import {
   aggregates,
+  batch,
   columnsOf,
   kindOf,
   large,
@@ -13,23 +14,13 @@ import {
   withKinds,
   withParents,
 } from './tables.ts';
-import type { Draw } from './tables.ts';
+import { applicationTemplates } from './application-templates.ts';
+import { computingTemplates } from './computing-templates.ts';
+import { controlTemplates } from './control-templates.ts';
+import { template, writing } from './template.ts';
+import type { Template } from './template.ts';
 
-export interface Template {
-  name: string;
-  make(draw: Draw): string;
-  /** Changes rows: it is executed in a transaction that is rolled back. */
-  writes?: true;
-}
-
-function template(name: string, make: (draw: Draw) => string): Template {
-  return { name, make };
-}
-function writing(name: string, make: (draw: Draw) => string): Template {
-  return { name, make, writes: true };
-}
-
-export const templates: readonly Template[] = [
+const firstTemplates: readonly Template[] = [
   template('by_key', (d) => {
     const t = d.pick(tables);
     return `select ${d.pick(['*', 'id', columnsOf(t).join(', ')])} from ${t.name} where id = ${d.int(1, t.rows)}`;
@@ -183,7 +174,7 @@ export const templates: readonly Template[] = [
   }),
   template('materialized_common_table', (d) => {
     const t = d.pick(tables);
-    return `with w as materialized (select * from ${t.name} where ${d.pick(t.plain)} > ${d.int(1, 50)}) select ${d.pick(['count(*)', 'min(id)', 'max(id)'])} from w where id < ${d.int(100, 10_000)}`;
+    return `with w as materialized (select * from ${t.name} where ${d.pick(t.plain)} > ${d.int(1, 50)}) select ${d.pick(['count(*)', 'min(id)', 'max(id)'])} from w where ${batch(d, 'id', 10_000)}`;
   }),
   template(
     'category_tree',
@@ -198,7 +189,7 @@ export const templates: readonly Template[] = [
   template('latest_for_each', (d) => {
     const t = d.pick(withParents);
     const [c, p] = d.pick(t.parents);
-    return `select ${d.pick(['count(l.id)', `max(l.${t.time})`])} from ${p} as p cross join lateral (select * from ${t.name} as c where c.${c} = p.id order by c.${d.pick(['id', t.time])} desc limit ${d.pick([1, 3])}) as l where p.id <= ${d.pick([10, 40])}`;
+    return `select ${d.pick(['count(l.id)', `max(l.${t.time})`])} from ${p} as p cross join lateral (select * from ${t.name} as c where c.${c} = p.id order by c.${d.pick(['id', t.time])} desc limit ${d.pick([1, 3])}) as l where p.id in (${Array.from({ length: d.pick([5, 20]) }, () => d.int(1, 300)).join(', ')})`;
   }),
   template('collect', (d) => {
     const t = d.pick(tables);
@@ -211,7 +202,7 @@ export const templates: readonly Template[] = [
   template('duplicates', (d) => {
     const t = d.pick(tables);
     const c = d.pick(t.texts);
-    return `select ${d.pick(['count(*)', 'min(a.id)'])} from ${t.name} as a join ${t.name} as b on b.${c} = a.${c} and b.id > a.id where a.id < ${d.int(50, 400)} and b.id < ${d.int(500, 9000)}`;
+    return `select ${d.pick(['count(*)', 'min(a.id)'])} from ${t.name} as a join ${t.name} as b on b.${c} = a.${c} and b.id > a.id where ${batch(d, 'a.id', 400)} and ${batch(d, 'b.id', 9000)}`;
   }),
   template('expressions', (d) => {
     const t = d.pick(tables);
@@ -293,11 +284,11 @@ export const templates: readonly Template[] = [
   }),
   template('text_search', (d) => {
     const t = d.pick(tables);
-    return `select ${d.pick(['count(*)', 'id', 'max(id)'])} from ${t.name} where to_tsvector('${d.pick(['english', 'simple'])}', ${d.pick(t.texts)}) @@ plainto_tsquery('${d.pick(['english', 'simple'])}', 'help') and id < ${d.int(500, 6000)}${d.pick(['', ' and id > 100'])} group by ${d.pick(['id', 'id, ' + t.time])} limit 20`;
+    return `select ${d.pick(['count(*)', 'id', 'max(id)'])} from ${t.name} where to_tsvector('${d.pick(['english', 'simple'])}', ${d.pick(t.texts)}) @@ plainto_tsquery('${d.pick(['english', 'simple'])}', 'help') and ${batch(d, 'id', 6000)}${d.pick(['', ` and ${t.time} is not null`])} group by ${d.pick(['id', 'id, ' + t.time])} limit 20`;
   }),
   template('json_each', (d) => {
     const t = d.pick(withJson);
-    return `select f.key, count(*) from ${t.name} as t cross join lateral jsonb_each_text(t.${d.pick(t.jsons)}) as f where t.${t.time} > ${moment(d, t)}${d.pick(['', ` and t.id < ${d.int(500, 5000)}`])} group by 1${d.pick(['', ' order by 2 desc', ' having count(*) > 3'])}`;
+    return `select f.key, count(*) from ${t.name} as t cross join lateral jsonb_each_text(t.${d.pick(t.jsons)}) as f where t.${t.time} > ${moment(d, t)}${d.pick(['', ` and ${batch(d, 't.id', 5000)}`])} group by 1${d.pick(['', ' order by 2 desc', ' having count(*) > 3'])}`;
   }),
   template('form_with_empty_fields', (d) => {
     const t = d.pick(withKinds);
@@ -340,11 +331,12 @@ export const templates: readonly Template[] = [
     const t = d.pick(['review', 'ticket', 'payment', 'audit', 'event', 'order_item']);
     return `delete from ${t} where ${d.pick([`id between ${d.int(1, 90)} and ${d.pick([100, 2000, 8000])}`, `id % 50 = ${d.int(0, 49)}`, `id < ${d.pick([50, 600])}`])}`;
   }),
-  writing('delete_parent', (d) =>
+  writing('keep_the_new', (d) =>
     d.pick([
-      `delete from orders where id > 200000 and total > ${d.int(1, 9)}`,
-      `delete from customer where id > 39990 and status = 'none'`,
-      `delete from product where id > ${d.int(11_000, 11_900)} and not active and false`,
+      `delete from ticket where opened_at < '2024-06-0${d.int(2, 9)}' and state = 'closed'`,
+      `delete from event where happened_at < '2026-01-0${d.int(2, 9)}'`,
+      `delete from audit where changed_at < '2025-01-1${d.int(0, 9)}' and changed_by = 'user ${d.int(1, 80)}'`,
+      `delete from address where id in (select id from address where not is_default order by id limit ${d.int(10, 90)})`,
     ]),
   ),
   writing(
@@ -352,4 +344,11 @@ export const templates: readonly Template[] = [
     (d) =>
       `update orders set status = '${d.pick(statuses)}' where ${d.pick([`id = ${d.int(1, 9000)}`, `customer_id = ${d.int(1, 900)}`, `ordered_at < '2024-06-0${d.int(2, 9)}'`, `total > ${d.int(1700, 1900)}`])}${d.pick(['', ' returning id', ` and channel = 'web'`])}`,
   ),
+];
+
+export const templates: readonly Template[] = [
+  ...firstTemplates,
+  ...applicationTemplates,
+  ...computingTemplates,
+  ...controlTemplates,
 ];

@@ -6,14 +6,16 @@ import { explainQuery } from '../../src/catalog/query-risk/explain.ts';
 import { runAsync } from '../../src/core/drivers.ts';
 import { connectionHost } from '../../src/worker/host.ts';
 import { Random } from '../../test/property/random.ts';
+import { processorTime } from '../support/processor.ts';
 import type { Draw } from './tables.ts';
-import type { Template } from './templates.ts';
+import type { Template } from './template.ts';
 import { templates } from './templates.ts';
 
 /** A statement as pg_stat_statements tells it apart, in one span of time. */
 export interface Observed {
   span: number;
   template: string;
+  control: boolean;
   queryid: string;
   /** With constants, as a client sent it. */
   raw: string;
@@ -21,6 +23,8 @@ export interface Observed {
   cost: number;
   calls: number;
   mean_ms: number;
+  /** The planner's cost with the constants of `raw`, for comparison: what no history of statements knows. */
+  cost_with_constants: number | null;
 }
 
 export interface Workload {
@@ -32,6 +36,12 @@ export interface Workload {
   refused: Record<string, number>;
   notPlanned: Record<string, number>;
 }
+
+/** Statements of each control template. */
+const fewestOfControl = 12;
+
+/** A statement that takes longer is given up, and is not counted by pg_stat_statements. */
+const longest = '10s';
 
 /** What a statement is comes from one seed, its constants from another. */
 function drawFrom(shape: number, constants: number): Draw {
@@ -59,6 +69,7 @@ export async function loadSchema(client: pg.Client, scale: number): Promise<void
 
 /** What happens to the data between the two spans: a tenth more, and other customers in front. */
 async function goOn(client: pg.Client, scale: number): Promise<void> {
+  await client.query('set statement_timeout = 0');
   await client.query(`
     insert into orders select n, 1 + ((${40_000 * scale} - 1) * power(random(), 2))::int, 'new',
         timestamptz '2025-08-01' + n * interval '1 minute', null, 100 + n % 400, 'app', null
@@ -68,6 +79,7 @@ async function goOn(client: pg.Client, scale: number): Promise<void> {
       from generate_series(${400_000 * scale} + 1, ${440_000 * scale}) as n;
     delete from ticket where id % 9 = 0`);
   await client.query('vacuum analyze');
+  await client.query(`set statement_timeout = '${longest}'`);
 }
 
 async function execute(client: pg.Client, text: string, writes: boolean): Promise<string | null> {
@@ -110,20 +122,49 @@ export async function features(
   }
 }
 
+const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+export interface WorkloadOptions {
+  perTemplate: number;
+  executions: number;
+  scale: number;
+  seed: number;
+  /**
+   * What a statement took: on the wall, as pg_stat_statements has it, or of the processor by the server process's count, for
+   * a machine that has other things to do.
+   */
+  clock: 'wall' | 'processor';
+}
+
+/** The planner's cost of the text as it is. */
+async function costOf(client: pg.Client, text: string): Promise<number | null> {
+  await client.query('begin');
+  try {
+    const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: { 'Total Cost': number } }] }>(
+      `explain (format json) ${text}`,
+    );
+    return rows[0]?.['QUERY PLAN'][0].Plan['Total Cost'] ?? null;
+  } catch {
+    return null;
+  } finally {
+    await client.query('rollback');
+  }
+}
+
 /**
  * Runs every statement `executions` times in each of two spans, with other constants each time and in another order.
  * A statement's features are of the moment before its span begins, from the text that pg_stat_statements keeps.
  */
-export async function runWorkload(
-  client: pg.Client,
-  options: { perTemplate: number; executions: number; scale: number; seed: number },
-): Promise<Workload> {
+export async function runWorkload(client: pg.Client, options: WorkloadOptions): Promise<Workload> {
   const refused: Record<string, number> = {};
   const notPlanned: Record<string, number> = {};
-  await client.query(`set statement_timeout = '10s'`);
+  await client.query(`set statement_timeout = '${longest}'`);
   const known = new Map<string, { statement: Statement; text: string }>();
   for (const [number, template] of templates.entries()) {
-    for (let draw = 0; draw < options.perTemplate; draw += 1) {
+    // Few templates: as many statements as it takes for a figure of their own.
+    const draws = template.control ? Math.max(options.perTemplate, fewestOfControl) : options.perTemplate;
+    for (let draw = 0; draw < draws; draw += 1) {
       const shape = options.seed + number * 1000 + draw;
       await client.query('select pg_stat_statements_reset()');
       const problem = await execute(client, template.make(drawFrom(shape, shape)), template.writes ?? false);
@@ -148,6 +189,7 @@ export async function runWorkload(
     }
     await client.query('select pg_stat_statements_reset()');
     const raw = new Map<string, string>();
+    const processor = new Map<string, number[]>();
     const next = new Random(options.seed + span);
     for (let round = 0; round < options.executions; round += 1) {
       const order = [...known].map((each) => ({ each, at: next.next() })).sort((a, b) => a.at - b.at);
@@ -156,9 +198,14 @@ export async function runWorkload(
         const text = statement.template.make(
           drawFrom(statement.shape, statement.shape + 7919 * (1 + round + span * options.executions)),
         );
-        if ((await execute(client, text, statement.template.writes ?? false)) === null)
-          raw.set(queryid, text);
+        const problems: (string | null)[] = [];
+        const spent = await processorTime(client, async () => {
+          problems.push(await execute(client, text, statement.template.writes ?? false));
+        });
         executions += 1;
+        if (problems[0] !== null) continue;
+        raw.set(queryid, text);
+        processor.set(queryid, [...(processor.get(queryid) ?? []), spent]);
       }
     }
     for (const row of await counted(client)) {
@@ -169,11 +216,13 @@ export async function runWorkload(
       observed.push({
         span,
         template: of.statement.template.name,
+        control: of.statement.template.control ?? false,
         queryid: row.queryid,
         raw: text,
         ...plan,
         calls: row.calls,
-        mean_ms: row.mean_ms,
+        mean_ms: options.clock === 'wall' ? row.mean_ms : meanOf(processor.get(row.queryid) ?? []),
+        cost_with_constants: span === 1 ? await costOf(client, text) : null,
       });
     }
   }

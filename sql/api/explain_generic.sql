@@ -1,5 +1,5 @@
 -- Plans one statement as the caller, for any values of its parameters, and runs nothing of it. parameters is the highest
--- $n in it, as_null the same statement with NULL in their place. Returns {"plan": as EXPLAIN (FORMAT JSON, VERBOSE) has it}
+-- $n in it, as_null the same statement with NULL in their place. Returns {"plan": the text of EXPLAIN (FORMAT JSON, VERBOSE)}
 -- or {"sqlstate", "message"} with what the server has against it.
 -- Its text is no part of any other statement before the server itself has parsed it and found one statement alone: a
 -- cursor is refused for more. Planning calls functions that are declared immutable or stable where their arguments are
@@ -53,7 +53,7 @@ begin
   if failure_state is not null then
     return pg_catalog.jsonb_build_object('sqlstate', failure_state, 'message', failure_message);
   end if;
-  return pg_catalog.jsonb_build_object('plan', plan::pg_catalog.jsonb -> 0);
+  return pg_catalog.jsonb_build_object('plan', plan);
 end
 $function$;
 comment on function maint.explain_generic(text, int, text) is

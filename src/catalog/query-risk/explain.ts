@@ -2,8 +2,8 @@
 import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
 import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
-import { planFeatures, relationsIn } from './plan-features.ts';
-import type { ExplainedPlan, RelationFacts } from './plan-features.ts';
+import { noFacts, planFeatures, wantedFacts } from './plan-features.ts';
+import type { ExplainedPlan, PlanFacts } from './plan-node.ts';
 import { asNull, readQuery } from './query-text.ts';
 import type { QueryText, TextProblem } from './query-text.ts';
 
@@ -12,10 +12,11 @@ export type Explained =
   | { problem: TextProblem }
   | { problem: 'not_planned'; sqlstate: string; message: string };
 
-const factsQuery = 'select maint.relation_facts($1::jsonb) as row order by 1';
+const factsQuery = 'select maint.plan_facts($1::jsonb) as row order by 1';
 
 interface Answer {
-  plan?: ExplainedPlan;
+  /** As text: to make jsonb of it first takes the server as long as some statements take to plan. */
+  plan?: string;
   sqlstate?: string;
   message?: string;
 }
@@ -48,9 +49,11 @@ export function* explainRead(
     mightBeWrittenOtherwise(answer.sqlstate ?? '')
   )
     answer = yield* ask(read.statement, read.parameters);
-  if (!answer.plan)
+  if (answer.plan === undefined)
     return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };
-  const names = relationsIn(answer.plan);
-  const facts = names.length === 0 ? [] : yield* queryOne<RelationFacts[]>(factsQuery, [names]);
-  return { features: planFeatures(answer.plan, facts), cost: answer.plan.Plan['Total Cost'] };
+  const [plan] = JSON.parse(answer.plan) as [ExplainedPlan];
+  const wanted = wantedFacts(plan);
+  const isNothing = wanted.relations.length === 0 && wanted.functions.length === 0;
+  const facts = isNothing ? noFacts : yield* queryOne<PlanFacts>(factsQuery, [wanted]);
+  return { features: planFeatures(plan, facts), cost: plan.Plan['Total Cost'] };
 }

@@ -6,29 +6,52 @@
  * (fitted-cost.ts); here is where it begins, and what it stays near to where it saw little.
  */
 export const priorMicroseconds = {
-  statement: 20,
-  row: 0.04,
-  scanned_row: 0.05,
-  page: 0.5,
+  statement: 40,
+  row: 0.015,
+  scanned_row: 0.035,
+  page: 2,
   scattered_page: 1,
-  index_row: 0.3,
+  index_row: 0.15,
   index_scan: 2,
   condition: 0.03,
   /** A byte that LIKE, a JSON operator or a function looks at. */
-  byte: 0.002,
+  byte: 0.0008,
   /** A byte that a regular expression or ILIKE looks at. */
-  hard_byte: 0.02,
-  call: 0.15,
-  /** One comparison of a sort. */
-  comparison: 0.03,
-  sorted_byte: 0.002,
-  hashed_row: 0.2,
-  aggregated_row: 0.1,
-  window_row: 0.3,
-  result_byte: 0.001,
-  changed_row: 2,
-  index_entry: 2,
+  hard_byte: 0.007,
+  /** A byte that text search takes apart. */
+  parsed_byte: 0.3,
+  /** A byte that has to be fetched from TOAST, and decompressed. */
+  toast_byte: 0.0015,
+  call: 0.02,
+  /** Of a function or operator that takes texts or JSON apart, or makes them. */
+  text_call: 0.25,
+  /** Arithmetic on numeric; and exp, ln and the like there. */
+  numeric_call: 0.05,
+  power_call: 9,
+  /** Of a function in SQL or a procedural language; a statement in its body; a loop there. */
+  procedure: 1,
+  procedure_query: 25,
+  procedure_loop: 4,
+  set_row: 0.07,
+  /** One comparison of a sort; of texts. */
+  comparison: 0.007,
+  text_comparison: 0.025,
+  sorted_byte: 0.0015,
+  /** A byte of a sort or hash that does not fit into work_mem. */
+  spilled_byte: 0.0018,
+  /** A key of a row that is hashed; of a text. */
+  hashed_row: 0.05,
+  hashed_text: 0.075,
+  /** A group that is made. */
+  group: 0.2,
+  aggregated_row: 0.02,
+  window_row: 0.4,
+  result_byte: 0.0005,
+  changed_row: 0.5,
+  index_entry: 1.2,
+  key_trigger: 5,
   trigger: 8,
+  jit_function: 1600,
 } as const;
 
 export type WorkKind = keyof typeof priorMicroseconds;
@@ -99,12 +122,17 @@ export const featureNames = [
   'limited_rows',
   'top_rows',
   'pattern_bytes',
-  'filter_bytes',
+  'toast_bytes',
+  'guessed_conditions',
+  'ranges',
+  'believed_share',
+  'procedures',
+  'unindexed_references',
   ...workKinds.map((kind) => `work_${kind}` as const),
 ] as const;
 
 /** A model is only used on features of its own version. */
-export const featureVersion = 1;
+export const featureVersion = 2;
 
 export type FeatureName = (typeof featureNames)[number];
 

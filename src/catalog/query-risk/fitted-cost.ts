@@ -2,7 +2,7 @@
  * A cost model fitted to the server: microseconds = sum of the amounts of work times what one of each takes. It knows what
  * trees can't: that twice the rows take twice the time, also beyond what was in the training data.
  */
-import { featureNames, log2, workKinds } from './feature-names.ts';
+import { featureNames, workKinds } from './feature-names.ts';
 import type { WorkKind } from './feature-names.ts';
 
 /** Microseconds of one of each kind of work, in the order of workKinds. */
@@ -17,9 +17,4 @@ export function amountsOf(features: readonly number[]): number[] {
 
 export function microsecondsOf(cost: FittedCost, features: readonly number[]): number {
   return amountsOf(features).reduce((sum, amount, index) => sum + amount * (cost[index] ?? 0), 0);
-}
-
-/** What the trees see: the features, and the fitted cost as one more. */
-export function withFittedCost(cost: FittedCost, features: readonly number[]): number[] {
-  return [...features, Math.fround(log2(microsecondsOf(cost, features)))];
 }

@@ -1,5 +1,5 @@
 /** A trained query-risk model as it is stored, and what it says about a statement. Runs in the database and in Node. */
-import { withFittedCost } from './fitted-cost.ts';
+import { microsecondsOf } from './fitted-cost.ts';
 import type { FittedCost } from './fitted-cost.ts';
 import { featureNames } from './feature-names.ts';
 import type { FeatureName } from './feature-names.ts';
@@ -28,8 +28,10 @@ export interface KnownRegion {
 export interface QueryRiskModel {
   feature_version: number;
   cost: FittedCost;
-  /** Gives log10 of the milliseconds, from the features and the fitted cost. */
+  /** Gives what the fitted cost misses, from the features: to be added to its logarithm (base 10). */
   time: Forest;
+  /** How much of that is added: what it was worth on statements of shapes that the trees had not seen, 0 to 1. */
+  weight: number;
   calibration: Calibration;
   region: KnownRegion;
   /** The mean of each feature in training: what a reason is told against. */
@@ -44,9 +46,17 @@ export interface Assessment {
   confidence: number;
 }
 
+/** log10 of the milliseconds that the fitted cost gives, of at least a microsecond. */
+export function logCostOf(cost: FittedCost, features: readonly number[]): number {
+  return Math.log10(Math.max(1, microsecondsOf(cost, features)) / 1000);
+}
+
 /** log10 of the milliseconds to expect. */
-export function logTimeOf(model: Pick<QueryRiskModel, 'cost' | 'time'>, features: readonly number[]): number {
-  return marginOf(model.time, withFittedCost(model.cost, features));
+export function logTimeOf(
+  model: Pick<QueryRiskModel, 'cost' | 'time' | 'weight'>,
+  features: readonly number[],
+): number {
+  return logCostOf(model.cost, features) + model.weight * marginOf(model.time, features);
 }
 
 export function scaled(features: readonly number[], scale: readonly number[]): number[] {

@@ -1,11 +1,16 @@
 /** Trains the query-risk model on some samples and judges it on others that came later. Knows no database. */
-import { assess, confidenceOf, distance, logTimeOf, scaled } from '../../catalog/query-risk/model.ts';
+import {
+  assess,
+  confidenceOf,
+  distance,
+  logCostOf,
+  logTimeOf,
+  scaled,
+} from '../../catalog/query-risk/model.ts';
 import type { KnownRegion, QueryRiskModel } from '../../catalog/query-risk/model.ts';
 import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/feature-names.ts';
-import type { FeatureName } from '../../catalog/query-risk/feature-names.ts';
-import { withFittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
-import { sigmoid } from '../../catalog/query-risk/trees.ts';
+import { marginOf, sigmoid } from '../../catalog/query-risk/trees.ts';
 import { fitCost } from './fit-cost.ts';
 import { areaUnderCurve, brierScore, calibrationBins, calibrationError, decisionsAt } from './metrics.ts';
 import type { CalibrationBin, Decisions } from './metrics.ts';
@@ -70,36 +75,19 @@ export interface TrainedQueryRisk {
 /** Below this in either class, what a tree learns is chance; the seed asks for 50 samples. */
 export const fewestOfEachClass = 50;
 
-/** Features of which more never means less time; trees that know it need fewer samples. */
-const notMonotone: ReadonlySet<FeatureName> = new Set([
-  'startup_cost',
-  'startup_share',
-  'nodes',
-  'depth',
-  'joins',
-  'nested_loops',
-  'hash_joins',
-  'merge_joins',
-  'sequential_selectivity',
-  'sort_first_share',
-  'limit_share',
-  'workers',
-  'jit',
-  'writes',
-  'rows_per_cost',
-]);
+/** What the trees may add to the logarithm of the fitted cost, or take from it: what is further off waited, or did nothing. */
+const mostMissed = 1.5;
 
 /** Trees small and many, each seeing some of the features: what `npm run bench:risk` found no better than others near it. */
 const forestOptions = {
   objective: 'reg:linear',
-  rounds: 70,
+  rounds: 60,
   max_depth: 4,
   eta: 0.1,
-  min_child_weight: 5,
+  min_child_weight: 10,
   subsample: 0.6,
-  colsample_bytree: 0.4,
+  colsample_bytree: 0.1,
   lambda: 3,
-  monotone_constraints: `(${[...featureNames.map((name) => (notMonotone.has(name) ? 0 : 1)), 1].join(',')})`,
 } as const satisfies Partial<TrainOptions>;
 
 /** Parts of the training samples for calibration: each is scored by trees that saw none of its groups. */
@@ -115,7 +103,7 @@ const measuredSamples = 1000;
 const regionPoints = 200;
 
 /** The newest ones that fit into the trainer. */
-export const mostSamples = Math.floor(mostValues / (featureNames.length + 1));
+export const mostSamples = Math.floor(mostValues / featureNames.length);
 
 export function labelsOf(samples: readonly Sample[], slowMs: number): number[] {
   return samples.map((sample) => (sample.mean_ms > slowMs ? 1 : 0));
@@ -130,33 +118,60 @@ function foldOf(group: string, seed: number): number {
 
 const logTimeMeasured = (sample: Sample): number => Math.log10(Math.max(sample.mean_ms, 0.001));
 
+function missedBy(logCost: number, sample: Sample): number {
+  return Math.max(-mostMissed, Math.min(mostMissed, logTimeMeasured(sample) - logCost));
+}
+
 async function trainTime(
   samples: readonly Sample[],
   seed: number,
 ): Promise<{ cost: FittedCost; trained: Trained }> {
   const cost = fitCost(samples.slice(-fittedSamples));
-  const times = samples.map(logTimeMeasured);
+  const missed = samples.map((sample) => missedBy(logCostOf(cost, sample.features), sample));
   const trained = await trainForest(
-    samples.map(({ features }) => withFittedCost(cost, features)),
-    times,
-    { ...forestOptions, base_score: times.reduce((sum, time) => sum + time, 0) / times.length, seed },
+    samples.map(({ features }) => features),
+    missed,
+    { ...forestOptions, base_score: missed.reduce((sum, each) => sum + each, 0) / missed.length, seed },
   );
   return { cost, trained };
 }
 
-/** Expected times of the training samples by trees that saw none of their groups, as log10 of milliseconds. */
-async function outsideTimes(samples: readonly Sample[], seed: number): Promise<number[]> {
-  const times = samples.map(() => NaN);
+/** The two parts of an expected time, as logarithms: what the fitted cost says, and what the trees add. */
+interface Parts {
+  cost: number;
+  trees: number;
+}
+
+/** The expected times of the training samples by models that saw none of their groups; null where there is no other group. */
+async function outsideTimes(samples: readonly Sample[], seed: number): Promise<(Parts | null)[]> {
+  const parts: (Parts | null)[] = samples.map(() => null);
   for (let fold = 0; fold < folds; fold += 1) {
     const inside = samples.filter(({ group }) => foldOf(group, seed) !== fold);
     if (inside.length === 0 || inside.length === samples.length) continue;
     const { cost, trained } = await trainTime(inside, seed + fold);
     samples.forEach(({ group, features }, index) => {
-      if (foldOf(group, seed) === fold) times[index] = logTimeOf({ cost, time: trained.forest }, features);
+      if (foldOf(group, seed) === fold)
+        parts[index] = { cost: logCostOf(cost, features), trees: marginOf(trained.forest, features) };
     });
     trained.free();
   }
-  return times;
+  return parts;
+}
+
+/**
+ * How much of what the trees say is to be added: least squares of what the fitted cost missed, on shapes they had not
+ * seen. Trees remember shapes; with few of them they know little of others.
+ */
+function weightOf(samples: readonly Sample[], outside: readonly (Parts | null)[]): number {
+  let together = 0;
+  let alone = 0;
+  outside.forEach((parts, index) => {
+    const sample = samples[index];
+    if (!parts || !sample) return;
+    together += parts.trees * missedBy(parts.cost, sample);
+    alone += parts.trees ** 2;
+  });
+  return alone > 0 ? Math.fround(Math.max(0, Math.min(1, together / alone))) : 1;
 }
 
 function spread(values: readonly number[]): number {
@@ -300,10 +315,11 @@ export async function trainQueryRisk(
   const labels = labelsOf(samples, settings.slow_ms);
   const { seed } = settings;
   const { cost, trained } = await trainTime(samples, seed);
-  const forest = { cost, time: trained.forest };
-  // A group that is all there is has no other to be seen from: what is left is how well the trees remember.
-  const times = (await outsideTimes(samples, seed)).map((time, index) =>
-    Number.isNaN(time) ? logTimeOf(forest, samples[index]?.features ?? []) : time,
+  const outside = await outsideTimes(samples, seed);
+  const forest = { cost, time: trained.forest, weight: weightOf(samples, outside) };
+  // A group that is all there is has no other to be seen from: what is left is how well the model remembers.
+  const times = outside.map((parts, index) =>
+    parts ? parts.cost + forest.weight * parts.trees : logTimeOf(forest, samples[index]?.features ?? []),
   );
   const calibration = fitLogistic(times, labels);
   const model: QueryRiskModel = {
@@ -316,7 +332,7 @@ export async function trainQueryRisk(
     ),
   };
   const importance = Object.fromEntries(
-    [...featureNames, 'fitted_cost']
+    featureNames
       .map((name, index) => [name, trained.importance[index] ?? 0] as const)
       .filter(([, share]) => share > 0)
       .sort((a, b) => b[1] - a[1]),
