@@ -138,9 +138,20 @@ const churns: Record<string, Churn> = {
       `delete from ${table} where ${chance('id', 'd', 10)}`,
     ],
   },
+  small: {
+    title: 'the smallest, three of ten rows deleted here and there',
+    share: 0.045,
+    only: ['bigint_unique', 'text', 'timestamptz', 'include'],
+    statements: (table, size, make) => [
+      `insert into ${table} ${rows(1, size)}`,
+      ...make,
+      `delete from ${table} where ${chance('id', 's', 30)}`,
+      `vacuum ${table}`,
+    ],
+  },
   large: {
     title: 'the largest, three of ten rows deleted here and there',
-    share: 2.5,
+    share: 3.4,
     only: ['bigint_unique', 'text', 'text_wide', 'low_cardinality'],
     statements: (table, size, make) => [
       `insert into ${table} ${rows(1, size)}`,
