@@ -2,6 +2,7 @@
 import { attempt, FailureError, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { unexaminedReason } from '../core/sqlstate.ts';
+import { lockedRelations } from './relations.ts';
 
 /**
  * A condition on namespace n and index class c: indexes that belong to the database's user. Ours and the queue's are
@@ -38,10 +39,7 @@ export interface IndexDetail {
 /** Both functions wait behind an AccessExclusiveLock and those who wait for one: such relations are passed over. */
 const detailsQuery = `
   with locked as materialized (
-    select distinct l.relation
-    from pg_catalog.pg_locks as l
-    where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.pid is distinct from pg_catalog.pg_backend_pid()
-      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+    ${lockedRelations}
   ), wanted as materialized (
     select w.oid::oid as oid from pg_catalog.jsonb_array_elements_text($1::jsonb) as w (oid)
   ), tree as materialized (

@@ -2,7 +2,7 @@
 import { query, queryOne } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { usersIndex } from './index-facts.ts';
-import { owningExtension } from './relations.ts';
+import { lockedRelations, owningExtension } from './relations.ts';
 
 /** How an index was when it was measured last. */
 export interface LastMeasured {
@@ -79,10 +79,7 @@ export interface InventoryIndex {
  */
 const inventoryQuery = `
   with locked as materialized (
-    select distinct l.relation
-    from pg_catalog.pg_locks as l
-    where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.pid is distinct from pg_catalog.pg_backend_pid()
-      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+    ${lockedRelations}
   ), sized as materialized (
     select c.oid, x.indrelid, n.nspname, c.relname, c.relam, c.relfilenode, c.reloptions, c.reltuples, c.relpages,
       x.indisunique, x.indisexclusion,

@@ -1,4 +1,5 @@
 /** Samples of how often each index is scanned, kept in maint.index_usage over resets, rebuilds and renames. */
+import { identityLock, lockClass } from '../core/advisory-locks.ts';
 import { query, queryOne } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { indexTrees, usersIndex } from './index-facts.ts';
@@ -221,6 +222,17 @@ const closeSampleQuery = `
   )
   select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from vanished order by 1`;
 
+/**
+ * One after another: what one transaction takes for a new index, another may take for an old one that came back, and both
+ * would write it. Before the statements that read, which see then what the other one has committed.
+ */
+function* oneAtATime(): Program<void> {
+  yield* query(
+    'select pg_catalog.to_jsonb(pg_catalog.pg_advisory_xact_lock($1::int, $2::int)::text) as row order by 1',
+    [lockClass, identityLock],
+  );
+}
+
 /** Takes a sample. `longestWindow` in days: as far back as anybody will ask, beside what narrower scopes set. */
 export function* sampleIndexUsage(
   now: string,
@@ -228,6 +240,7 @@ export function* sampleIndexUsage(
   longestWindow: number,
 ): Program<void> {
   const countersMayBeLost = previous !== null && previous !== statistics;
+  yield* oneAtATime();
   yield* query(carryOnQuery, [now, countersMayBeLost]);
   yield* query(growthQuery, [now, countersMayBeLost]);
   yield* query(closeSampleQuery, [now, statistics, longestWindow]);
@@ -288,6 +301,7 @@ export function* keepIndexIdentities(now: string): Program<void> {
   );
   // Step 6 has just done it, in this run.
   if (sampled === true) return;
+  yield* oneAtATime();
   yield* query(carryOnQuery, [now, previous !== null && previous !== statistics]);
   yield* query(addUnknownQuery, [now]);
 }

@@ -2,7 +2,7 @@
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import type { RelationUse } from './parsed-statement.ts';
-import { baseTypes, isSortable } from './relations.ts';
+import { baseTypes, isSortable, lockedRelations } from './relations.ts';
 
 export interface QueryColumn {
   name: string;
@@ -47,10 +47,7 @@ export interface NamedTables {
 const tablesQuery = `
   with recursive ${baseTypes},
   locked as materialized (
-    select distinct l.relation
-    from pg_catalog.pg_locks as l
-    where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.pid is distinct from pg_catalog.pg_backend_pid()
-      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+    ${lockedRelations}
   ), named as materialized (
     select distinct u.schema, u.name
     from pg_catalog.jsonb_to_recordset($1::jsonb) as u (schema text, name text)

@@ -133,9 +133,13 @@ const causeQuery = `
       from pg_catalog.pg_stat_activity as a
       where coalesce(a.backend_xmin, a.backend_xid) is not null and a.pid <> pg_catalog.pg_backend_pid()
         and a.xact_start < $2::timestamptz - interval '1 hour'
+        -- Of another database it keeps no row of this one; nor does a VACUUM.
+        and a.datname = pg_catalog.current_database()
+        and not exists (select from pg_catalog.pg_stat_progress_vacuum as v where v.pid = a.pid)
       union all
       select 'the prepared transaction ' || pg_catalog.quote_literal(p.gid), pg_catalog.age(p.transaction)
-      from pg_catalog.pg_prepared_xacts as p where p.prepared < $2::timestamptz - interval '1 hour'
+      from pg_catalog.pg_prepared_xacts as p
+      where p.database = pg_catalog.current_database() and p.prepared < $2::timestamptz - interval '1 hour'
       union all
       select 'the replication slot ' || pg_catalog.quote_ident(s.slot_name), pg_catalog.age(s.xmin)
       from pg_catalog.pg_replication_slots as s where pg_catalog.age(s.xmin) > 10000

@@ -11,6 +11,15 @@ export function owningExtension(...oids: readonly string[]): string {
         order by e.extname limit 1)`;
 }
 
+/**
+ * A query: the relations of this database that others hold, or wait to hold, exclusively. What asks for a size or a definition would
+ * wait behind them: such relations are passed over. A prepared transaction counts.
+ */
+export const lockedRelations = `select distinct l.relation
+    from pg_catalog.pg_locks as l
+    where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.pid is distinct from pg_catalog.pg_backend_pid()
+      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())`;
+
 /** A query: names that more than one relation bears, in whatever schemas. Text alone does not tell these apart. */
 export const ambiguousNames = `
     select c.relname

@@ -1,6 +1,7 @@
 /** What the server knows about the age of each table's statistics, and what changed since. Used by step 9. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
+import { lockedRelations } from './relations.ts';
 
 export interface TableStatistics {
   oid: number;
@@ -118,14 +119,15 @@ const presenceQuery = `
     join pg_catalog.pg_class as c on c.oid = w.oid and c.relkind = 'p'
     cross join lateral pg_catalog.pg_partition_tree(w.oid) as i
     where i.relid <> w.oid
+  ), locked as materialized (
+    ${lockedRelations}
   ), sized as (
     select m.oid, sum(pg_catalog.pg_relation_size(m.member)) as bytes
     from members as m
     where not exists (
       select from members as o
-      join pg_catalog.pg_locks as l on l.relation = o.member
-      where o.oid = m.oid and l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
-        and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()))
+      join locked as l on l.relation = o.member
+      where o.oid = m.oid)
     group by m.oid
   ), seen as (
     select distinct c.oid

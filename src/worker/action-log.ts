@@ -3,7 +3,8 @@ import type pg from 'pg';
 import { FailureError, failureOf } from '../core/program.ts';
 import { sqlstateOf } from './errors.ts';
 import type { ActionRow, Plan, Verification } from './actions/action.ts';
-import { lockClass, queryRow } from './connection.ts';
+import { lockClass } from '../core/advisory-locks.ts';
+import { queryRow } from './connection.ts';
 
 /** Above the locks of a run, an installation and the like. */
 const actionLocks = 1000;

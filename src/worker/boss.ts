@@ -2,7 +2,8 @@
 import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Queue } from 'pg-boss';
-import { installLock, lockClass, queryRow } from './connection.ts';
+import { installLock, lockClass } from '../core/advisory-locks.ts';
+import { queryRow } from './connection.ts';
 import { settleSession } from './session.ts';
 
 export const bossSchema = 'pgboss';

@@ -3,15 +3,6 @@ import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
 import { clientTarget, resolveTarget } from './target/client-config.ts';
 import type { Server } from './target/client-config.ts';
 
-/** Takes part in every advisory lock of pg-maint, as its first key. */
-export const lockClass = 1_835_100_526;
-/** Held by a run to the end of its transaction: the same numbers as in maint.start_run. */
-export const runLock = 1;
-/** Held by install and uninstall to the end of their transaction. */
-export const installLock = 2;
-/** Held by a worker that measures indexes which were rebuilt, to the end of its transaction. */
-export const measurementLock = 4;
-
 /** Servers that were found without TLS where it is only preferred: not asked again by this process while it goes without. */
 const withoutTls = new Set<string>();
 

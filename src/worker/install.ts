@@ -1,7 +1,8 @@
 /** Puts pg-maint into a database: all of it in one transaction, so that there is never half of it. */
 import type pg from 'pg';
 import { isWorthRetrying, sqlstate } from '../core/sqlstate.ts';
-import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
+import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
+import { inTransaction, queryRow, withConnection } from './connection.ts';
 import { ensureQueues } from './boss.ts';
 import { chooseEngine } from './engine.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';

@@ -5,12 +5,13 @@
 import type pg from 'pg';
 import { configForObject, configOf } from '../core/configuration.ts';
 import type { SettingsSnapshot } from '../core/configuration.ts';
-import { query } from '../core/program.ts';
+import { query, queryOne } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import indexHealth from '../steps/07-index-health.ts';
 import { lookAtIndexes } from '../steps/index-health/look.ts';
 import type { IndexHealthConfig } from '../steps/index-health/settings.ts';
-import { lockClass, measurementLock, queryRow } from './connection.ts';
+import { identityLock, lockClass } from '../core/advisory-locks.ts';
+import { queryRow } from './connection.ts';
 import { runInTransaction } from './host.ts';
 
 /** Long enough for a statement of another's, not for a run, which keeps what it wrote locked to its end. */
@@ -43,29 +44,35 @@ export async function rebuiltAreWaiting(client: pg.ClientBase): Promise<boolean>
   return waiting;
 }
 
-/** Throws where it can't be done now; the rebuilds stand in any case, and the next run measures, too. */
-export async function measureRebuilt(client: pg.ClientBase): Promise<void> {
+/**
+ * False where a run or another worker is at it: then it is to be asked again. Throws what the server throws; the rebuilds
+ * stand in any case, and the next run measures, too.
+ */
+export async function measureRebuilt(client: pg.ClientBase): Promise<boolean> {
   const { settings, now } = await queryRow<{ settings: SettingsSnapshot; now: string }>(
     client,
     `select maint.settings_snapshot() as settings, pg_catalog.to_jsonb(pg_catalog.clock_timestamp()) as now`,
   );
   const config = configOf(indexHealth, settings) as unknown as IndexHealthConfig;
-  if (!config.enabled) return;
+  if (!config.enabled) return true;
   const configFor = (object: Parameters<typeof configForObject>[2]): IndexHealthConfig =>
     configForObject(indexHealth, settings, object) as unknown as IndexHealthConfig;
   await client.query(`set lock_timeout = '${lockTimeout}'`);
-  await runInTransaction(
+  return await runInTransaction(
     client,
-    lookAtRebuilt((only) => lookAtIndexes({ config, configFor, now }, only)),
+    unlessBusy(function* () {
+      const oids = yield* query<number>(rebuiltQuery);
+      if (oids.length > 0) yield* lookAtIndexes({ config, configFor, now }, oids);
+    }),
   );
 }
 
-/** One worker after another: the second one finds nothing left to do. */
-function* lookAtRebuilt(look: (only: readonly number[]) => Program<unknown>): Program<void> {
-  yield* query(
-    'select pg_catalog.to_jsonb(pg_catalog.pg_advisory_xact_lock($1::int, $2::int)::text) as row',
-    [lockClass, measurementLock],
+/** A run keeps the lock to its end, which may be minutes: it is not waited for. */
+function* unlessBusy(program: () => Program<void>): Program<boolean> {
+  const free = yield* queryOne<boolean>(
+    'select pg_catalog.to_jsonb(pg_catalog.pg_try_advisory_xact_lock($1::int, $2::int)) as row order by 1',
+    [lockClass, identityLock],
   );
-  const oids = yield* query<number>(rebuiltQuery);
-  if (oids.length > 0) yield* look(oids);
+  if (free) yield* program();
+  return free;
 }

@@ -60,7 +60,7 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
         case e.name
           when 'amcheck' then 'the structure of B-tree indexes'
           when 'pageinspect' then 'index bloat from a sample of pages'
-          when 'pgstattuple' then 'index bloat without pageinspect'
+          when 'pgstattuple' then 'bloat of hash indexes, pending entries of GIN, and B-trees where pageinspect may not be used'
           else 'query patterns, workload, and the query-risk model' end,
         case when not e.exists then pg_catalog.format('create extension %I; ', e.name) else '' end
           || case when e.name = 'pageinspect' and not r.superuser then '-- only a superuser may read raw pages'

@@ -2,7 +2,8 @@
 import type pg from 'pg';
 import { sqlstate } from '../core/sqlstate.ts';
 import { bossSchema, queues } from './boss.ts';
-import { inTransaction, installLock, lockClass, queryRow, runLock, withConnection } from './connection.ts';
+import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
+import { inTransaction, queryRow, withConnection } from './connection.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 import { actAs, ownerOfSchema, requirePrimary } from './preflight.ts';
 

@@ -2,7 +2,9 @@
 import test from 'ava';
 import { minutesToUse, parseWindow } from '../../src/core/window.ts';
 import { bytesOfBase64 } from '../../src/steps/index-health/btree-page.ts';
-import { bytesOnFullPage, pagesOfIndex, tuplesOf } from '../../src/steps/index-health/btree-rebuild.ts';
+import { addTuples, bytesOnFullPage, pagesOfIndex } from '../../src/steps/index-health/btree-rebuild.ts';
+import type { Layout, Tuple } from '../../src/steps/index-health/btree-rebuild.ts';
+import type { Group } from '../../src/steps/index-health/btree-page.ts';
 import {
   meanOfStrata,
   ratioOf,
@@ -11,6 +13,12 @@ import {
   studentQuantile,
 } from '../../src/steps/index-health/page-sample.ts';
 import { hashBuckets } from '../../src/steps/index-health/whole-index.ts';
+
+function tuplesOf(group: Group, layout: Layout): Tuple[] {
+  const tuples: Tuple[] = [];
+  addTuples(tuples, group, layout);
+  return tuples;
+}
 
 test('a sample has one block of each range, the same for the same seed', (t) => {
   const blocks = sampleBlocks(1, 10_000, 100, seedOf(4711, '2026-01-01T00:00:00Z'));

@@ -1,4 +1,8 @@
 import test from 'ava';
+import type pg from 'pg';
+import { keepIndexIdentities } from '../../src/catalog/index-usage.ts';
+import { runAsync } from '../../src/core/drivers.ts';
+import { connectionHost } from '../../src/worker/host.ts';
 import type { TestDatabase } from '../support/database.ts';
 import {
   configure,
@@ -9,7 +13,7 @@ import {
   vacuumed,
   withItems,
 } from '../support/index-health.ts';
-import { run } from '../support/maintenance.ts';
+import { run, waitForRow } from '../support/maintenance.ts';
 
 interface Sample {
   index_id: number;
@@ -176,4 +180,34 @@ test('an index that could not be measured has its size in the history all the sa
   t.is(first!.method, null);
   t.true(second!.size_bytes > first!.size_bytes);
   t.is(second!.table_writes, 20_000);
+});
+
+test('a run and a worker that look at the same time take one index for the same', async (t) => {
+  const database = await withItems(t);
+  await health(database);
+  const id = (await healthOf(database, 'item_id')).index_id;
+  // Only the server's counters tell now that it is the same one.
+  await database.query('reindex index concurrently item_id');
+  await database.query('alter index item_id rename to item_other');
+  const counters = `update maint.index_usage set counter = counter + $1 where usage_id = ${id}`;
+  const look = async (client: pg.Client): Promise<void> => {
+    await runAsync(keepIndexIdentities(new Date().toISOString()), connectionHost(client));
+  };
+  const [first, second] = [await database.client(), await database.client()];
+  // One that sees higher counters than the index has now takes it for a new one, and does not say so yet.
+  await database.query(counters, [1_000_000]);
+  await first.query('begin');
+  await look(first);
+  await database.query(counters, [-1_000_000]);
+  await second.query('begin');
+  const looking = look(second);
+  await waitForRow(
+    database,
+    `select from pg_stat_activity
+     where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0`,
+  );
+  await first.query('commit');
+  await looking;
+  await second.query('commit');
+  t.is((await database.query(`select from maint.index_usage where index_name = 'item_other'`)).length, 1);
 });

@@ -1,8 +1,12 @@
 import test from 'ava';
+import { bloatCauses } from '../../src/catalog/rebuilds.ts';
+import { runAsync } from '../../src/core/drivers.ts';
+import { connectionHost } from '../../src/worker/host.ts';
+import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { check, configure, health, healthOf, thinOut, withItems } from '../support/index-health.ts';
+import { check, configure, counted, health, healthOf, thinOut, withItems } from '../support/index-health.ts';
 import type { AutomaticReindex } from '../support/index-health.ts';
-import { openFindings, queuedActions, waitForRow } from '../support/maintenance.ts';
+import { openFindings, openTransaction, queuedActions, waitForRow } from '../support/maintenance.ts';
 import { ended, startWorker } from '../support/worker.ts';
 
 async function reindex(database: TestDatabase): Promise<AutomaticReindex> {
@@ -110,6 +114,63 @@ test('one that was rebuilt in the last days and is bloated again is not rebuilt,
     { planned: true, queued: 1 },
     'a plan that queued nothing does not put the next one off',
   );
+});
+
+test('rows that an old snapshot keeps from VACUUM are bloat: a concurrent rebuild leaves them out; and it is named as the cause', async (t) => {
+  const database = await withItems(t);
+  await health(database);
+  const reader = await openTransaction(
+    database,
+    'set transaction isolation level repeatable read',
+    'select 1',
+  );
+  await database.query('delete from item where id % 2 = 0');
+  await counted(database);
+  await database.query('vacuum item');
+  await counted(database);
+  const [left] = await database.query<{ dead: number; oid: number }>(
+    `select pg_stat_get_dead_tuples('item'::regclass)::int as dead, 'item_id'::regclass::oid::int as oid`,
+  );
+  t.is(left!.dead, 30_000);
+  await health(database);
+  const { bloat_percent: bloat } = await healthOf(database, 'item_id');
+  const size = async (index: string): Promise<number> => {
+    const [row] = await database.query<{ bytes: number }>('select pg_relation_size($1)::int as bytes', [
+      index,
+    ]);
+    return row!.bytes;
+  };
+  const before = await size('item_id');
+  // It stands at its end, and waits for the snapshot: the new index is complete.
+  const rebuilding = (await database.client()).query('reindex index concurrently item_id');
+  await waitForRow(
+    database,
+    `select from pg_stat_progress_create_index
+     where phase = 'waiting for old snapshots' and index_relid <> ${left!.oid}`,
+  );
+  const given = 100 * (1 - (await size('item_id_ccnew')) / before);
+  t.true(Math.abs(given - bloat!) < 3, `${given}, and ${bloat} were told`);
+
+  const inTwoHours = new Date(Date.now() + 2 * 3600_000).toISOString();
+  const client = await database.client();
+  const cause = async (): Promise<string | undefined> =>
+    (await runAsync(bloatCauses([left!.oid], inTwoHours), connectionHost(client))).get(left!.oid);
+  t.regex((await cause())!, /^the transaction of process \d+ keeps old rows from being removed$/);
+  await reader.end();
+  await rebuilding;
+  t.true((await size('item_id')) < before * 0.55);
+});
+
+test('a transaction of another database keeps no rows of this one', async (t) => {
+  const database = await withItems(t, { rows: 10 });
+  const other = await createDatabase(t);
+  const client = await database.client();
+  const reader = await openTransaction(other, 'set transaction isolation level repeatable read', 'select 1');
+  const [index] = await database.query<{ oid: number }>(`select 'item_id'::regclass::oid::int as oid`);
+  const inTwoHours = new Date(Date.now() + 2 * 3600_000).toISOString();
+  const causes = await runAsync(bloatCauses([index!.oid], inTwoHours), connectionHost(client));
+  t.is(causes.get(index!.oid), 'autovacuum is off for its table');
+  await reader.end();
 });
 
 test("an exclusion constraint's index is reported, and not rebuilt concurrently", async (t) => {

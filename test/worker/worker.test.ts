@@ -77,9 +77,11 @@ test('a queued action begins within two seconds of an idle worker', async (t) =>
   const database = await createDatabase(t, { template: 'installed' });
   startWorker(t, database);
   await waitForRow(database, 'select from maint.worker');
+  // Idle: none of its sessions has asked anything for a while.
   await waitForRow(
     database,
-    `select from pg_stat_activity where query ~ 'pgboss.job as j' and state = 'idle' and datname = current_database()`,
+    `select from pg_stat_activity where datname = current_database() and application_name = 'pg-maint'
+     having count(*) > 0 and bool_and(state = 'idle' and state_change < clock_timestamp() - interval '0.3 s')`,
   );
   await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
   await run(database, { only: ['invalid_indexes'] });

@@ -5,7 +5,7 @@
  */
 import { linePointerBytes } from './btree-page.ts';
 import type { Group, LeafPage } from './btree-page.ts';
-import { bytesOnFullPage, pagesOfIndex, RebuiltBytes, rowsOfPosting, tuplesOf } from './btree-rebuild.ts';
+import { addTuples, bytesOnFullPage, pagesOfIndex, RebuiltBytes, rowsOfPosting } from './btree-rebuild.ts';
 import type { Layout, Tuple } from './btree-rebuild.ts';
 import { meanOfStrata, ratioOf, studentQuantile } from './page-sample.ts';
 import type { Mean } from './page-sample.ts';
@@ -91,14 +91,14 @@ function rebuiltTuples(
     for (const [place, { tupleBytes, rows: here }] of groups.entries()) {
       const goesOn = begunBefore[number] === true && place === 0 && begun.tupleBytes === tupleBytes;
       const rows = here + (goesOn ? begun.rows : 0);
-      if (!goesOn) tuples.push(...tuplesOf(begun, layout));
-      const most = rowsOfPosting(tupleBytes, layout);
-      const left = continues && place === groups.length - 1 ? rows % most : 0;
-      tuples.push(...tuplesOf({ tupleBytes, rows: rows - left }, layout));
+      if (!goesOn) addTuples(tuples, begun, layout);
+      const last = continues && place === groups.length - 1;
+      const left = last ? rows % rowsOfPosting(tupleBytes, layout) : 0;
+      addTuples(tuples, { tupleBytes, rows: rows - left }, layout);
       begun = { tupleBytes, rows: left };
     }
   }
-  tuples.push(...tuplesOf(begun, layout));
+  addTuples(tuples, begun, layout);
   return tuples;
 }
 

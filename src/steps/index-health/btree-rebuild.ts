@@ -34,18 +34,16 @@ export function rowsOfPosting(tupleBytes: number, { blockSize, deduplicates }: L
   return Math.max(1, Math.floor(room / tidBytes));
 }
 
-/** Tuples of a new index for the rows of one key. */
-export function tuplesOf({ tupleBytes, rows }: Group, layout: Layout): Tuple[] {
+/** Adds the tuples of a new index for the rows of one key. */
+export function addTuples(tuples: Tuple[], { tupleBytes, rows }: Group, layout: Layout): void {
+  if (rows === 0) return;
   const plain = { bytes: tupleBytes + linePointerBytes, truncated: 0 };
-  const most = rowsOfPosting(tupleBytes, layout);
-  if (most === 1) return new Array<Tuple>(rows).fill(plain);
-  const tuples: Tuple[] = [];
+  const most = rows === 1 ? 1 : rowsOfPosting(tupleBytes, layout);
   for (let left = rows; left > 0; left -= most) {
     const taken = Math.min(left, most);
     const size = aligned(tupleBytes + taken * tidBytes);
     tuples.push(taken === 1 ? plain : { bytes: size + linePointerBytes, truncated: size - tupleBytes });
   }
-  return tuples;
 }
 
 /** The same in bytes, and how much of it is left on average where each row is dead by the same chance. */
@@ -77,9 +75,9 @@ export class RebuiltBytes {
   }
 
   #bytes(tupleBytes: number, rows: number): number {
-    let bytes = 0;
-    for (const tuple of tuplesOf({ tupleBytes, rows }, this.#layout)) bytes += tuple.bytes;
-    return bytes;
+    const tuples: Tuple[] = [];
+    addTuples(tuples, { tupleBytes, rows }, this.#layout);
+    return tuples.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   #expected({ tupleBytes, rows }: Group): number {

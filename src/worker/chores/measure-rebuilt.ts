@@ -3,6 +3,8 @@ import { measureRebuilt, rebuiltAreWaiting } from '../measure-rebuilt.ts';
 import type { Chore } from './chore.ts';
 
 const everySeconds = 60;
+/** While a run, or another worker, is at it. */
+const againInSeconds = 5;
 
 export default {
   name: 'measure rebuilt',
@@ -13,7 +15,6 @@ export default {
   everySeconds: (config) => (config['features.index_health.enabled'] === true ? everySeconds : null),
   wanted: rebuiltAreWaiting,
   async run(client) {
-    await measureRebuilt(client);
-    return undefined;
+    return (await measureRebuilt(client)) ? undefined : { againInSeconds };
   },
 } satisfies Chore;

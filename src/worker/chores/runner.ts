@@ -1,7 +1,8 @@
 /** Starts chores when they are due, each beside the others, and never one of them twice at a time. */
 import type pg from 'pg';
 import type { Json } from '../../steps/step.ts';
-import { leaveTransaction, lockClass, queryRow } from '../connection.ts';
+import { lockClass } from '../../core/advisory-locks.ts';
+import { leaveTransaction, queryRow } from '../connection.ts';
 import { messageOf } from '../errors.ts';
 import type { SharedSession } from '../shared-session.ts';
 import type { Tasks } from '../tasks.ts';
