@@ -219,7 +219,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `${loud.length} unused indexes found, ${countActionsOf(loud, actions)} to be removed`,
+                message: `unused indexes found: ${loud.length}, to be removed: ${countActionsOf(loud, actions)}`,
               },
             ],
       actions,

@@ -216,7 +216,7 @@ export default defineStep({
           : [
               {
                 severity: 'info',
-                message: `${loud.length} bloated indexes found, ${countActionsOf(loud, actions)} to be rebuilt`,
+                message: `bloated indexes found: ${loud.length}, to be rebuilt: ${countActionsOf(loud, actions)}`,
               },
             ],
       actions,

@@ -134,7 +134,7 @@ export default defineStep({
       result: { cleanup },
       findings,
       alerts:
-        loud.length === 0 ? [] : [{ severity: 'info', message: `${loud.length} redundant indexes found` }],
+        loud.length === 0 ? [] : [{ severity: 'info', message: `redundant indexes found: ${loud.length}` }],
       actions: [],
       examined: [redundantIndexKind],
       keepOpen: undecided.map(({ schema, table, index }) => ({

@@ -14,10 +14,22 @@ const ofTheServer = new Set(['checksum_failure', 'free_disk', 'server_bytes']);
 /** What a run moves itself: blocks that its checks look at. */
 const movedByRuns = new Set(['blocks']);
 
+function isMovedByRuns(value: Json): boolean {
+  return (
+    value !== null && typeof value === 'object' && Object.keys(value).some((key) => movedByRuns.has(key))
+  );
+}
+
 /** A result without what differs between two runs of the same state: numbers, times, lengths of time. */
 export function comparable(value: Json): Json {
   if (typeof value === 'string') return value.replace(passingText, 'some time');
-  if (Array.isArray(value)) return value.map(comparable);
+  if (Array.isArray(value)) {
+    const elements = value.map(comparable);
+    // What is sorted by something that a run moves is in another order after it.
+    return value.some(isMovedByRuns)
+      ? elements.sort((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1))
+      : elements;
+  }
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, content]) => [

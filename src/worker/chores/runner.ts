@@ -181,6 +181,8 @@ export class ChoreRunner {
     progress.underWay = false;
     progress.failures += 1;
     this.soon(chore.name, seconds);
+    // Where pg-maint is being removed, or the connection is lost, everything fails: the worker says that once.
+    if (!(await control.use(isInstalled))) return;
     if (!context.signal.aborted)
       context.log(`${chore.name}: ${messageOf(error)}; trying again in ${seconds} s`);
     if (chore.for === 'database')
@@ -191,6 +193,14 @@ export class ChoreRunner {
   async ended(): Promise<void> {
     await Promise.allSettled([...this.#shared]);
   }
+}
+
+async function isInstalled(client: pg.Client): Promise<boolean> {
+  const { installed } = await queryRow<{ installed: boolean }>(
+    client,
+    `select exists (select from pg_catalog.pg_namespace as n where n.nspname = 'maint') as installed`,
+  );
+  return installed;
 }
 
 async function readConfig(client: pg.Client): Promise<ChoreConfig> {

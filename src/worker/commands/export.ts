@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { featureNames } from '../../catalog/query-risk/feature-names.ts';
 import { readHistory } from '../forecast/forecast-job.ts';
 import { configOf, readSamples, splitByTime } from '../ml/query-risk-job.ts';
-import { addConnectionOptions, targetOf, withInstallation } from './command.ts';
+import { addConnectionOptions, jsonOption, printJson, targetOf, withInstallation } from './command.ts';
 import type { CommandHost, ConnectionFlags } from './command.ts';
 
 type Cell = string | number | boolean | null;
@@ -87,6 +87,7 @@ export function addExportCommand(program: Command, { output }: CommandHost): voi
         .choices(['csv', 'jsonl'])
         .default('csv'),
     )
+    .addOption(jsonOption().conflicts('format'))
     .description(
       'print what the query-risk model or the forecasts are made of; needs the rights of the owner',
     )
@@ -94,10 +95,11 @@ export function addExportCommand(program: Command, { output }: CommandHost): voi
       async (
         set: keyof typeof sets,
         database: string | undefined,
-        flags: ConnectionFlags & { format: 'csv' | 'jsonl' },
+        flags: ConnectionFlags & { format: 'csv' | 'jsonl'; json: boolean },
       ) => {
         const { columns, rows } = await withInstallation(targetOf(database, flags), sets[set]);
-        output.write(flags.format === 'csv' ? toCsv(columns, rows) : toJsonLines(rows));
+        if (flags.json) printJson(output, rows);
+        else output.write(flags.format === 'csv' ? toCsv(columns, rows) : toJsonLines(rows));
       },
     );
 }

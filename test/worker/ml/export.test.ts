@@ -34,6 +34,10 @@ test('prints the samples of a training as CSV, and as JSON lines', async (t) => 
   t.true(lines.length > 100);
   const row = JSON.parse(lines[0]!) as Record<string, unknown>;
   t.is(Object.keys(row).length, csv[0]!.split(',').length);
+  t.deepEqual(
+    JSON.parse(await print('training', database.url, '--json')),
+    lines.map((line) => JSON.parse(line) as unknown),
+  );
   t.is(
     (await print('forecast', database.url)).trim(),
     'index_id,schema,table,index,measured_at,bloat_percent,rebuilt',
