@@ -29,7 +29,11 @@ const flags = [
 
 let browser: Browser;
 
+/** For whoever wants to look at what was tested. */
+const folder = join(outDirectory, 'screenshots');
+
 test.before(async () => {
+  mkdirSync(folder, { recursive: true });
   const executablePath = findBrowser();
   if (executablePath === null) throw new Error('there is no Chromium: npm test installs one');
   browser = await chromium.launch({ executablePath, args: flags });
@@ -153,8 +157,6 @@ test('how good the models are is drawn: against what needs none, and against wha
 
 test('fits a wide and a narrow page, light and dark', async (t) => {
   const file = await filledReport(t, { models: true });
-  const folder = join(outDirectory, 'screenshots');
-  mkdirSync(folder, { recursive: true });
   // For whoever wants to look more closely.
   copyFileSync(file, join(folder, 'report.html'));
   const seen: string[] = [];
@@ -239,7 +241,7 @@ test('prints on paper, with black letters whatever the screen has', async (t) =>
   t.is(await page.locator('nav').isVisible(), false);
   const pdf = await page.pdf({ format: 'A4' });
   t.true(pdf.length > 20_000);
-  writeFileSync(join(outDirectory, 'screenshots', 'report.pdf'), pdf);
+  writeFileSync(join(folder, 'report.pdf'), pdf);
 });
 
 test('a database that was never looked at is unknown, and each part says why it is empty', async (t) => {

@@ -189,12 +189,15 @@ test('run_and_wait waits for the run and for its actions; without a worker it sa
   t.like(alone.result, { status: 'queued', wait: { status: 'no_worker' } });
   t.regex(alone.notices[0]!, /no worker is alive: the run is queued and waits/);
   startWorker(t, database);
-  await waitForRow(database, 'select from maint.worker');
+  // The run that waits is done first; while it is under way another one would be skipped.
+  await waitForRow(database, `select from maint.actions where status = 'succeeded'`);
+  await waitForRow(database, `select from maint.run_log where status = 'success'`);
+  await makeInvalidIndex(database, { schema: 'shop', table: 'items', index: 'items_a_key' });
   const { result, notices } = await runAndWait();
   t.like(result, { status: 'success', engine: 'worker', wait: { status: 'finished' } });
   t.is((result['cleanup'] as JsonObject)['invalid_indexes'], 1);
   t.true(
-    notices.some((line) => /^action \d+ drop_index shop\.orders_a_key: succeeded/.test(line)),
+    notices.some((line) => /^action \d+ drop_index shop\.items_a_key: succeeded/.test(line)),
     notices.join('\n'),
   );
 });
