@@ -254,8 +254,10 @@ test('load: much WAL keeps what writes an index waiting; what was written before
     await checkSafeguards(client, build, (await actionSettings(client)).safeguards);
   // Other tests write, too, but not all the time; and what has just begun is a small part of what was since the check before.
   const soon = async (wanted: (verdict: Verdict) => boolean): Promise<boolean> => {
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(50))
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
       if (wanted(await check())) return true;
+      await sleep(50);
+    }
     return false;
   };
   const allowedSoon = (): Promise<boolean> => soon(({ allowed }) => allowed);
