@@ -28,6 +28,13 @@ const indexes = `
   join pg_namespace as n on n.oid = c.relnamespace
   where ${userSchemas}`;
 
+const foreignKeys = `
+  select coalesce(substring(n.nspname from '^pg_temp'), n.nspname) as schema, c.relname as table, k.conname as name
+  from pg_constraint as k
+  join pg_class as c on c.oid = k.conrelid
+  join pg_namespace as n on n.oid = c.relnamespace
+  where k.contype = 'f' and ${userSchemas}`;
+
 const ruleOfPgMaint = (kind: string): Rule => ({
   kind,
   title: 'pg-maint',
@@ -97,21 +104,13 @@ export const rules: readonly Rule[] = [
   {
     kind: 'fk.unindexed',
     title: 'no index begins with the first column of the key',
-    query: `select coalesce(substring(n.nspname from '^pg_temp'), n.nspname) as schema, c.relname as table, k.conname as name
-      from pg_constraint as k
-      join pg_class as c on c.oid = k.conrelid
-      join pg_namespace as n on n.oid = c.relnamespace
-      where k.contype = 'f' and ${userSchemas}
+    query: `${foreignKeys}
         and not exists (select from pg_index as i where i.indrelid = k.conrelid and i.indkey[0] = k.conkey[1])`,
   },
   {
     kind: 'fk.unindexed',
     title: 'no index begins with the columns of the key, in its order',
-    query: `select coalesce(substring(n.nspname from '^pg_temp'), n.nspname) as schema, c.relname as table, k.conname as name
-      from pg_constraint as k
-      join pg_class as c on c.oid = k.conrelid
-      join pg_namespace as n on n.oid = c.relnamespace
-      where k.contype = 'f' and ${userSchemas}
+    query: `${foreignKeys}
         and not exists (
           select from pg_index as i
           where i.indrelid = k.conrelid

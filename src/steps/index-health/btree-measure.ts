@@ -12,7 +12,10 @@ import type { LeafPage } from './btree-page.ts';
 import type { Measured, MeasuredIndex, Surroundings } from './measurement.ts';
 import { sampleBlocks, seedOf } from './page-sample.ts';
 
-/** Pages counted, and among them read entry by entry, of each index. Some 6 and 70 µs each; that many, as the interval grows with the root only: half as many pages would save half the time, and add a third to it. */
+/**
+ * Pages counted, and among them read entry by entry, of each index: some 6 and 70 µs each. Too few leave the verdict open and
+ * ask for a second look, too many cost every index. Half as many would save half the time and widen the interval by a third.
+ */
 const countFirst = 240;
 const readFirst = 20;
 /** The same where entries of equal keys stay apart: all that is read is how large they are. */
