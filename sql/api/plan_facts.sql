@@ -7,13 +7,14 @@
 -- Triggers and references only where rows are changed; widths and numerics of those of the words that are columns without a fixed length;
 -- functions that are written in SQL or a procedural language. Names that nothing has are left out. pg_class, pg_proc
 -- and pg_trigger tell everybody the same; mean widths are all that is told of the statistics. In PL/pgSQL, which keeps its
--- plans for the session.
+-- plans for the session: left to choose, it would plan again for each array of names, which takes three times as long as the queries.
 create or replace function maint.plan_facts(wanted jsonb)
 returns jsonb
 language plpgsql
 stable
 security definer
 set search_path = pg_catalog, maint, pg_temp
+set plan_cache_mode = force_generic_plan
 as $function$
 declare
   words constant name[] := array(select jsonb_array_elements_text(wanted -> 'words')::name);
