@@ -40,6 +40,8 @@ interface Scored {
   part: number;
   control: boolean;
   risk: number;
+  /** Without its constants. */
+  general: number;
   withConstants: number | null;
   cost: number;
   label: number;
@@ -58,7 +60,8 @@ async function unseenTemplates(observed: readonly Observed[]): Promise<Scored[]>
       scored.push({
         part,
         control: each.control,
-        risk: assess(model, each.features).risk,
+        risk: assess(model, each.features, each.own).risk,
+        general: assess(model, each.features).risk,
         cost: each.cost,
         withConstants: each.cost_with_constants,
         label: labels[index] ?? 0,
@@ -133,7 +136,7 @@ function sayControl(scored: readonly Scored[]): void {
   const aucOf = (value: (each: Scored) => number): string =>
     areaUnderCurve(scored.map(value), labels).toFixed(3);
   say(
-    `of them ${scored.length} of control templates, ${labels.filter((label) => label === 1).length} slow: AUC ${aucOf(({ risk }) => risk)}, by the planner’s cost ${aucOf(({ cost }) => cost)}`,
+    `of them ${scored.length} of control templates, ${labels.filter((label) => label === 1).length} slow: AUC ${aucOf(({ risk }) => risk)}, by the planner’s cost ${aucOf(({ cost }) => cost)}, with their constants ${aucOf(({ withConstants, cost }) => withConstants ?? cost)}`,
   );
 }
 
@@ -156,6 +159,7 @@ async function main(): Promise<void> {
     const scored = await unseenTemplates(observed);
     const labels = scored.map(({ label }) => label);
     const risks = scored.map(({ risk }) => risk);
+    const general = scored.map((each) => each.general);
     const auc = areaUnderCurve(risks, labels);
     const byCost = areaUnderCurve(
       scored.map(({ cost }) => cost),
@@ -166,6 +170,7 @@ async function main(): Promise<void> {
       known.map((each) => each.withConstants ?? 0),
       known.map(({ label }) => label),
     );
+    const best = Math.max(byCost, withConstants);
     const byPart = Array.from({ length: parts }, (_, part) => {
       const own = scored.filter((each) => each.part === part);
       return areaUnderCurve(
@@ -187,7 +192,13 @@ async function main(): Promise<void> {
       ['statements of unseen templates, later', 'AUC', 'Brier score', 'calibration error'],
       [
         ['query-risk model', auc.toFixed(3), brierScore(risks, labels).toFixed(3), error.toFixed(3)],
-        ['planner’s cost alone', byCost.toFixed(3), '', ''],
+        [
+          'the same without their constants',
+          areaUnderCurve(general, labels).toFixed(3),
+          brierScore(general, labels).toFixed(3),
+          calibrationError(general, labels).toFixed(3),
+        ],
+        ['planner’s cost without their constants', byCost.toFixed(3), '', ''],
         ['planner’s cost with their constants', withConstants.toFixed(3), '', ''],
         ['their own time in the span before', ceiling.toFixed(3), '', ''],
       ],
@@ -227,8 +238,8 @@ async function main(): Promise<void> {
     );
     aim(`AUC on unseen templates at least 0.90: ${auc.toFixed(3)}`, auc >= 0.9);
     aim(
-      `and at least 0.05 above the planner’s cost alone: ${(auc - byCost).toFixed(3)}`,
-      auc - byCost >= 0.05,
+      `and at least 0.05 above the planner’s cost alone, with the same constants or without: ${(auc - best).toFixed(3)}`,
+      auc - best >= 0.05,
     );
     aim(`expected calibration error at most 0.08: ${error.toFixed(3)}`, error <= 0.08);
     aim(

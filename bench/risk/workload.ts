@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { explainQuery } from '../../src/catalog/query-risk/explain.ts';
+import { explainQuery, explainRead } from '../../src/catalog/query-risk/explain.ts';
+import { readQuery } from '../../src/catalog/query-risk/query-text.ts';
 import { runAsync } from '../../src/core/drivers.ts';
 import { connectionHost } from '../../src/worker/host.ts';
 import { Random } from '../../test/property/random.ts';
@@ -20,6 +21,8 @@ export interface Observed {
   /** With constants, as a client sent it. */
   raw: string;
   features: number[];
+  /** Of the plan for the constants of `raw`, as maint.query_risk has them. */
+  own: number[] | null;
   cost: number;
   calls: number;
   mean_ms: number;
@@ -137,16 +140,18 @@ export interface WorkloadOptions {
   clock: 'wall' | 'processor';
 }
 
-/** The planner's cost of the text as it is. */
-async function costOf(client: pg.Client, text: string): Promise<number | null> {
+/** What the planner says of the text as it is: its cost, and the features with its constants. */
+async function ownPlanOf(client: pg.Client, text: string): Promise<{ cost: number; own: number[] | null }> {
   await client.query('begin');
   try {
     const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: { 'Total Cost': number } }] }>(
       `explain (format json) ${text}`,
     );
-    return rows[0]?.['QUERY PLAN'][0].Plan['Total Cost'] ?? null;
-  } catch {
-    return null;
+    const cost = rows[0]?.['QUERY PLAN'][0].Plan['Total Cost'];
+    const read = readQuery(text);
+    if (cost === undefined || 'problem' in read) throw new Error(`not planned: ${text}`);
+    const explained = await runAsync(explainRead(read), connectionHost(client));
+    return { cost, own: 'own' in explained ? explained.own : null };
   } finally {
     await client.query('rollback');
   }
@@ -213,6 +218,7 @@ export async function runWorkload(client: pg.Client, options: WorkloadOptions): 
       const plan = planned.get(row.queryid);
       const text = raw.get(row.queryid);
       if (!of || !plan || text === undefined) continue;
+      const asSent = span === 1 ? await ownPlanOf(client, text) : null;
       observed.push({
         span,
         template: of.statement.template.name,
@@ -222,7 +228,8 @@ export async function runWorkload(client: pg.Client, options: WorkloadOptions): 
         ...plan,
         calls: row.calls,
         mean_ms: options.clock === 'wall' ? row.mean_ms : meanOf(processor.get(row.queryid) ?? []),
-        cost_with_constants: span === 1 ? await costOf(client, text) : null,
+        own: asSent?.own ?? null,
+        cost_with_constants: asSent?.cost ?? null,
       });
     }
   }

@@ -1,11 +1,12 @@
 -- Plans one statement as the caller, for any values of its parameters, and runs nothing of it. parameters is the highest
--- $n in it, as_null the same statement with NULL in their place. Returns {"plan": the text of EXPLAIN (FORMAT JSON, VERBOSE)}
--- or {"sqlstate", "message"} with what the server has against it.
+-- $n in it, as_null the same statement with NULL in their place; own is the same with constants in their place, where they are
+-- known, or null. Returns {"plan": the text of EXPLAIN (FORMAT JSON, VERBOSE), "own_plan": that of own | absent}, or
+-- {"sqlstate", "message"} with what the server has against it, with own_plan where only own could be planned.
 -- Its text is no part of any other statement before the server itself has parsed it and found one statement alone: a
 -- cursor is refused for more. Planning calls functions that are declared immutable or stable where their arguments are
 -- constant; here it does so in a subtransaction that is read-only and rolled back, with the caller's own rights.
 -- With the rights and the search_path of the caller: names resolve as the caller's would. It uses nothing of schema maint, so that its body can be had by others.
-create or replace function maint.explain_generic(query text, parameters int, as_null text)
+create or replace function maint.explain_generic(query text, parameters int, as_null text, own text)
 returns jsonb
 language plpgsql
 volatile
@@ -15,6 +16,7 @@ declare
   prepared constant text := 'pg-maint plans this';
   cursor refcursor;
   plan text;
+  own_plan text;
   failure_state text;
   failure_message text;
 begin
@@ -24,6 +26,11 @@ begin
     set local lock_timeout = '200ms';
     set local standard_conforming_strings = on;
     set local maint.planning = on;
+    if own is not null then
+      open cursor for execute 'explain (format json, verbose) ' || own;
+      fetch cursor into own_plan;
+      close cursor;
+    end if;
     if parameters = 0 or modern then
       open cursor for execute case when modern then 'explain (format json, verbose, generic_plan) '
         else 'explain (format json, verbose) ' end || query;
@@ -50,11 +57,10 @@ begin
     and exists (select from pg_catalog.pg_prepared_statements as p where p.name = prepared) then
     execute pg_catalog.format('deallocate %I', prepared);
   end if;
-  if failure_state is not null then
-    return pg_catalog.jsonb_build_object('sqlstate', failure_state, 'message', failure_message);
-  end if;
-  return pg_catalog.jsonb_build_object('plan', plan);
+  return case when failure_state is null then pg_catalog.jsonb_build_object('plan', plan)
+      else pg_catalog.jsonb_build_object('sqlstate', failure_state, 'message', failure_message) end
+    || case when own_plan is null then '{}' else pg_catalog.jsonb_build_object('own_plan', own_plan) end;
 end
 $function$;
-comment on function maint.explain_generic(text, int, text) is
+comment on function maint.explain_generic(text, int, text, text) is
   'Plans one statement as the caller, for any values of its parameters, and runs nothing of it: called by maint.query_risk.';

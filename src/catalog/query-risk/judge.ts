@@ -78,12 +78,12 @@ export function* judgeQuery(text: string, cache: ModelCache): Program<Judgement>
     const why = explained.problem === 'not_planned' ? `: ${explained.message}` : '';
     return allowed(`${explained.problem}${why}`, modelId);
   }
-  const { features } = explained;
+  const { features, own } = explained;
   // Before the model is asked: what reads no table has nothing to wait for, whatever a model makes of it.
   if (touchesNoTable(features)) return allowed('no_table', modelId, { risk: 0, confidence: 1 });
   if (model === null)
     return allowed(modelId === null ? 'no_model' : 'no_model: the one there is has other features', modelId);
-  const assessed = assess(model, features);
+  const assessed = assess(model, features, own);
   const judgement: Judgement = {
     risk: rounded(assessed.risk, 4),
     decision: 'allow',
@@ -100,7 +100,7 @@ export function* judgeQuery(text: string, cache: ModelCache): Program<Judgement>
     decision: assessed.risk >= answer.block_risk ? 'block' : 'warn',
     reasons: [
       `slow: likely to take more than ${answer.slow_ms ?? 0} ms`,
-      ...reasonsFor(model, features, reasonsTold),
+      ...reasonsFor(model, own ?? features, reasonsTold),
     ],
   };
 }

@@ -90,9 +90,19 @@ export function confidenceOf({ scale, points, near, far }: KnownRegion, features
   return Math.max(0, 1 - nearest / (2 * far));
 }
 
-export function assess(model: QueryRiskModel, features: readonly number[]): Assessment {
+/**
+ * `own` are the features of the plan for the statement's own constants, where they are known. Both plans guess: for any
+ * values the planner takes fixed shares, for some it takes columns for independent; their mean (of logarithms) is nearer
+ * to what statements take than either (`npm run bench:risk`).
+ */
+export function assess(
+  model: QueryRiskModel,
+  features: readonly number[],
+  own: readonly number[] | null = null,
+): Assessment {
   const { slope, offset } = model.calibration;
-  const logTime = logTimeOf(model, features);
+  const general = logTimeOf(model, features);
+  const logTime = own ? (general + logTimeOf(model, own)) / 2 : general;
   return {
     risk: sigmoid(slope * logTime + offset),
     expected_ms: 10 ** logTime,

@@ -37,8 +37,8 @@ const plain: ReadonlySet<FeatureName> = new Set([
   'tables',
 ]);
 
-/** What the catalog has to be asked for, for these features. */
-export function wantedFacts(plan: ExplainedPlan): WantedFacts {
+/** What the catalog has to be asked for, for the features of these plans. */
+export function wantedFacts(plans: readonly ExplainedPlan[]): WantedFacts {
   const relations = new Map<string, [string, string, boolean]>();
   const functions = new Set<string>();
   const words = new Set<string>();
@@ -60,7 +60,7 @@ export function wantedFacts(plan: ExplainedPlan): WantedFacts {
       for (const each of namesIn(text)) words.add(each);
     for (const child of node.Plans ?? []) visit(child);
   };
-  visit(plan.Plan);
+  for (const plan of plans) visit(plan.Plan);
   return { relations: [...relations.values()], functions: [...functions], words: [...words] };
 }
 

@@ -77,16 +77,16 @@ async function makePlanner(client: pg.ClientBase, role: Role): Promise<void> {
   const { body } = await queryRow<{ body: string }>(
     client,
     `select p.prosrc as body from pg_catalog.pg_proc as p
-     where p.oid = 'maint.explain_generic(text, int, text)'::pg_catalog.regprocedure`,
+     where p.oid = 'maint.explain_generic(text, int, text, text)'::pg_catalog.regprocedure`,
   );
-  const create = `create function pg_temp.explain_generic(query text, parameters int, as_null text)
+  const create = `create function pg_temp.explain_generic(query text, parameters int, as_null text, own text)
     returns jsonb language plpgsql volatile security definer set search_path from current as ${pg.escapeLiteral(body)}`;
-  await client.query('drop function if exists pg_temp.explain_generic(text, int, text)');
+  await client.query('drop function if exists pg_temp.explain_generic(text, int, text, text)');
   await client.query(`select pg_catalog.set_config('search_path', $1, true)`, [role.search_path]);
   await client.query(create);
   await client.query(`set local search_path = pg_catalog, pg_temp`);
   await client.query(
-    `alter function pg_temp.explain_generic(text, int, text) owner to ${pg.escapeIdentifier(role.name)}`,
+    `alter function pg_temp.explain_generic(text, int, text, text) owner to ${pg.escapeIdentifier(role.name)}`,
   );
 }
 

@@ -11,10 +11,12 @@ import type { KnownRegion, QueryRiskModel } from '../../catalog/query-risk/model
 import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/feature-names.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import { marginOf, sigmoid } from '../../catalog/query-risk/trees.ts';
-import { fitCost } from './fit-cost.ts';
+import { fitCost, floorOf } from './fit-cost.ts';
 import { areaUnderCurve, brierScore, calibrationBins, calibrationError, decisionsAt } from './metrics.ts';
 import type { CalibrationBin, Decisions } from './metrics.ts';
 import { fitLogistic } from './logistic.ts';
+import { weightOf } from './tree-weight.ts';
+import type { Parts } from './tree-weight.ts';
 import { mostValues, trainForest } from './xgboost.ts';
 import type { Trained, TrainOptions } from './xgboost.ts';
 
@@ -84,7 +86,7 @@ const forestOptions = {
   rounds: 60,
   max_depth: 4,
   eta: 0.1,
-  min_child_weight: 10,
+  min_child_weight: 30,
   subsample: 0.6,
   colsample_bytree: 0.1,
   lambda: 3,
@@ -116,18 +118,20 @@ function foldOf(group: string, seed: number): number {
   return (hash >>> 8) % folds;
 }
 
-const logTimeMeasured = (sample: Sample): number => Math.log10(Math.max(sample.mean_ms, 0.001));
-
-function missedBy(logCost: number, sample: Sample): number {
-  return Math.max(-mostMissed, Math.min(mostMissed, logTimeMeasured(sample) - logCost));
+/** What the fitted cost missed of a sample, as a logarithm; next to nothing where both are too short to matter. */
+function missedBy(logCost: number, sample: Sample, slowMs: number): number {
+  const floor = floorOf(slowMs);
+  const missed = Math.log10((sample.mean_ms + floor) / (10 ** logCost + floor));
+  return Math.max(-mostMissed, Math.min(mostMissed, missed));
 }
 
 async function trainTime(
   samples: readonly Sample[],
+  slowMs: number,
   seed: number,
 ): Promise<{ cost: FittedCost; trained: Trained }> {
-  const cost = fitCost(samples.slice(-fittedSamples));
-  const missed = samples.map((sample) => missedBy(logCostOf(cost, sample.features), sample));
+  const cost = fitCost(samples.slice(-fittedSamples), slowMs);
+  const missed = samples.map((sample) => missedBy(logCostOf(cost, sample.features), sample, slowMs));
   const trained = await trainForest(
     samples.map(({ features }) => features),
     missed,
@@ -136,19 +140,17 @@ async function trainTime(
   return { cost, trained };
 }
 
-/** The two parts of an expected time, as logarithms: what the fitted cost says, and what the trees add. */
-interface Parts {
-  cost: number;
-  trees: number;
-}
-
 /** The expected times of the training samples by models that saw none of their groups; null where there is no other group. */
-async function outsideTimes(samples: readonly Sample[], seed: number): Promise<(Parts | null)[]> {
+async function outsideTimes(
+  samples: readonly Sample[],
+  slowMs: number,
+  seed: number,
+): Promise<(Parts | null)[]> {
   const parts: (Parts | null)[] = samples.map(() => null);
   for (let fold = 0; fold < folds; fold += 1) {
     const inside = samples.filter(({ group }) => foldOf(group, seed) !== fold);
     if (inside.length === 0 || inside.length === samples.length) continue;
-    const { cost, trained } = await trainTime(inside, seed + fold);
+    const { cost, trained } = await trainTime(inside, slowMs, seed + fold);
     samples.forEach(({ group, features }, index) => {
       if (foldOf(group, seed) === fold)
         parts[index] = { cost: logCostOf(cost, features), trees: marginOf(trained.forest, features) };
@@ -156,22 +158,6 @@ async function outsideTimes(samples: readonly Sample[], seed: number): Promise<(
     trained.free();
   }
   return parts;
-}
-
-/**
- * How much of what the trees say is to be added: least squares of what the fitted cost missed, on shapes they had not
- * seen. Trees remember shapes; with few of them they know little of others.
- */
-function weightOf(samples: readonly Sample[], outside: readonly (Parts | null)[]): number {
-  let together = 0;
-  let alone = 0;
-  outside.forEach((parts, index) => {
-    const sample = samples[index];
-    if (!parts || !sample) return;
-    together += parts.trees * missedBy(parts.cost, sample);
-    alone += parts.trees ** 2;
-  });
-  return alone > 0 ? Math.fround(Math.max(0, Math.min(1, together / alone))) : 1;
 }
 
 function spread(values: readonly number[]): number {
@@ -313,10 +299,10 @@ export async function trainQueryRisk(
 ): Promise<TrainedQueryRisk> {
   const samples = training.slice(-mostSamples);
   const labels = labelsOf(samples, settings.slow_ms);
-  const { seed } = settings;
-  const { cost, trained } = await trainTime(samples, seed);
-  const outside = await outsideTimes(samples, seed);
-  const forest = { cost, time: trained.forest, weight: weightOf(samples, outside) };
+  const { seed, slow_ms: slowMs } = settings;
+  const { cost, trained } = await trainTime(samples, slowMs, seed);
+  const outside = await outsideTimes(samples, slowMs, seed);
+  const forest = { cost, time: trained.forest, weight: weightOf(outside, labels) };
   // A group that is all there is has no other to be seen from: what is left is how well the model remembers.
   const times = outside.map((parts, index) =>
     parts ? parts.cost + forest.weight * parts.trees : logTimeOf(forest, samples[index]?.features ?? []),

@@ -97,7 +97,7 @@ test('a function in PL/pgSQL is one for each row, with the statements in its bod
   const features = featuresOf(plan, table(), { f: { queries: 2, loops: 0 } });
   t.true(Math.abs(features('work_procedure') - 1000) < 0.1);
   t.true(Math.abs(features('work_procedure_query') - 2000) < 0.1);
-  t.deepEqual(wantedFacts({ Plan: plan }).functions, ['f', 'constructor', 'count']);
+  t.deepEqual(wantedFacts([{ Plan: plan }]).functions, ['f', 'constructor', 'count']);
 });
 
 test('a delete reads the tables that refer to it without an index', (t) => {
@@ -109,7 +109,7 @@ test('a delete reads the tables that refer to it without an index', (t) => {
   });
   const facts = table({ unindexed_references: 5000, key_triggers: { Delete: 1 } });
   t.true(featuresOf(plan, facts)('unindexed_references') > 14_999);
-  t.deepEqual(wantedFacts({ Plan: plan }).relations, [['public', 't', true]]);
+  t.deepEqual(wantedFacts([{ Plan: plan }]).relations, [['public', 't', true]]);
 });
 
 test('every feature is a finite number or missing, whatever a plan holds', (t) => {
