@@ -55,7 +55,9 @@ function* explain(read: QueryText, planner: Planner, own: string | null): Progra
   if (answer.plan === undefined && mightBeWrittenOtherwise(answer.sqlstate ?? '')) {
     // A constant of its type may be what the statement needs, as in generate_series(1, 10).
     if (answer.own_plan !== undefined) answer = { plan: answer.own_plan };
-    else if (read.generalParameters > read.parameters) answer = yield* ask(read.statement, read.parameters);
+    // Where own was refused, the same text would be again.
+    else if (own === null && read.generalParameters > read.parameters)
+      answer = yield* ask(read.statement, read.parameters);
   }
   if (answer.plan === undefined)
     return { problem: 'not_planned', sqlstate: answer.sqlstate ?? '', message: answer.message ?? '' };

@@ -1,4 +1,5 @@
 /** Fits what each kind of work takes on this server to the times measured. */
+import { mean } from 'simple-statistics';
 import { amountsOf } from '../../catalog/query-risk/fitted-cost.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import { priorMicroseconds, workKinds } from '../../catalog/query-risk/feature-names.ts';
@@ -19,9 +20,6 @@ const floorShare = 0.1;
 /** Milliseconds that are added to what is expected and to what was measured, where the two are compared. */
 export const floorOf = (slowMs: number): number => floorShare * slowMs;
 
-const meanOf = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
-
 /**
  * Prices that make the sum of squared differences of log(predicted) and log(measured) least, by gradient descent (Adam) on
  * their logarithms, so that none becomes negative. Samples of 1 ms more than the floor weigh as much as those of 1 s.
@@ -40,7 +38,7 @@ export function fitCost(
   for (let round = 1; round <= rounds; round += 1) {
     const prices = logs.map(Math.exp);
     const moved = logs.map((log, index) => log - (prior[index] ?? 0));
-    const speed = meanOf(moved);
+    const speed = mean(moved);
     const gradient = moved.map((by) => (priorWeight * (by - speed)) / samples.length);
     amounts.forEach((amount, row) => {
       const sum = amount.reduce((total, each, index) => total + each * (prices[index] ?? 0), floor);

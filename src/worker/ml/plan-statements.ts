@@ -69,6 +69,8 @@ async function roleOf(client: pg.ClientBase, oid: number): Promise<Role | null> 
   return rows[0] ?? null;
 }
 
+const plannerSignature = 'explain_generic(text, int, text, text)';
+
 /**
  * Makes pg_temp.explain_generic: the body of maint.explain_generic with the rights of the role. A function with the rights
  * of its owner is the one place from which SET ROLE and RESET ROLE lead nowhere.
@@ -77,17 +79,15 @@ async function makePlanner(client: pg.ClientBase, role: Role): Promise<void> {
   const { body } = await queryRow<{ body: string }>(
     client,
     `select p.prosrc as body from pg_catalog.pg_proc as p
-     where p.oid = 'maint.explain_generic(text, int, text, text)'::pg_catalog.regprocedure`,
+     where p.oid = 'maint.${plannerSignature}'::pg_catalog.regprocedure`,
   );
   const create = `create function pg_temp.explain_generic(query text, parameters int, as_null text, own text)
     returns jsonb language plpgsql volatile security definer set search_path from current as ${pg.escapeLiteral(body)}`;
-  await client.query('drop function if exists pg_temp.explain_generic(text, int, text, text)');
+  await client.query(`drop function if exists pg_temp.${plannerSignature}`);
   await client.query(`select pg_catalog.set_config('search_path', $1, true)`, [role.search_path]);
   await client.query(create);
   await client.query(`set local search_path = pg_catalog, pg_temp`);
-  await client.query(
-    `alter function pg_temp.explain_generic(text, int, text, text) owner to ${pg.escapeIdentifier(role.name)}`,
-  );
+  await client.query(`alter function pg_temp.${plannerSignature} owner to ${pg.escapeIdentifier(role.name)}`);
 }
 
 /** Plans all of one role's statements in a transaction that is rolled back. */
