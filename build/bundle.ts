@@ -34,13 +34,13 @@ export const dispatcherBody = (): Promise<string> =>
   functionBody('src/plv8/dispatcher.ts', 'return maint.dispatch(request);');
 
 /**
- * Of maint.judge_query(query text), which is called for every statement: a role's session keeps what the script makes, under
+ * Of maint.query_risk(query text), which is called for every statement: a role's session keeps what the script makes, under
  * a name that changes with it, so that V8 compiles it once.
  */
 export async function queryRiskBody(): Promise<string> {
   const script = await functionBody('src/plv8/query-risk.ts', '');
   const name = JSON.stringify(
-    `maint.judge_query ${createHash('sha256').update(script).digest('hex').slice(0, 16)}`,
+    `maint.query_risk ${createHash('sha256').update(script).digest('hex').slice(0, 16)}`,
   );
   return `if (!globalThis[${name}]) {\n${script}\nglobalThis[${name}] = maint.judge;\n}\nreturn globalThis[${name}](query);\n`;
 }

@@ -100,7 +100,9 @@ test('queries of steps are qualified, ordered and give one column named row', (t
   for (const path of [...filesBelow('src/steps'), ...filesBelow('src/catalog')]) {
     for (const [, text = ''] of read(path).matchAll(/`(\s*(?:select|with)\b[^`]*)`/g)) {
       if (!/\bas row\b/.test(text)) continue;
-      t.regex(text, /order by/, `${path}: a query without order\n${text.slice(0, 200)}`);
+      // Without FROM there is one row.
+      if (/\bfrom\b/.test(text))
+        t.regex(text, /order by/, `${path}: a query without order\n${text.slice(0, 200)}`);
       t.notRegex(
         text,
         /\b(?:from|join) pg_(?!catalog\.)/,

@@ -80,24 +80,25 @@ function repeated(observed: readonly Observed[], count: number): Sample[] {
   });
 }
 
-/** So many statements are asked about, as a client sends them; each so often. */
+/** So many statements are asked about, as a client sends them; each so often, with other constants each time. */
 const asked = 300;
 const askedRounds = 7;
 
 /**
  * Milliseconds of query_risk, on the processor of its session's server process, and the server's own Planning Time, of the
- * same statements in turn: of each statement the median.
+ * same text right after it: of each statement the median.
  */
 async function costOfAsking(
   client: pg.Client,
   observed: readonly Observed[],
 ): Promise<{ asking: number; planning: number }[]> {
   const every = Math.max(1, Math.floor(observed.length / asked));
-  const statements = observed.filter((_, index) => index % every === 0).map(({ raw }) => raw);
+  const statements = observed.filter((_, index) => index % every === 0);
   const times = statements.map(() => ({ asking: [] as number[], planning: [] as number[] }));
   // Once before: catalog caches, plans and the model, which a pooled session has.
   for (let round = -1; round < askedRounds; round += 1) {
-    for (const [index, raw] of statements.entries()) {
+    for (const [index, { withOthers }] of statements.entries()) {
+      const raw = withOthers(round);
       const asking = await processorTime(client, () => client.query('select maint.query_risk($1)', [raw]));
       const plan = await client.query<{ 'QUERY PLAN': [{ 'Planning Time': number }] }>(
         `explain (format json, summary) ${raw}`,

@@ -20,6 +20,8 @@ export interface Observed {
   queryid: string;
   /** With constants, as a client sent it. */
   raw: string;
+  /** The same with others, for each number. */
+  withOthers: (number: number) => string;
   features: number[];
   /** Of the plan for the constants of `raw`, as maint.query_risk has them. */
   own: number[] | null;
@@ -55,6 +57,9 @@ function drawFrom(shape: number, constants: number): Draw {
     pick: (values) => forShape.pick(values),
   };
 }
+
+/** Constants from here on were in no statement that was executed. */
+const othersFrom = 1_000_003;
 
 interface Statement {
   template: Template;
@@ -225,6 +230,8 @@ export async function runWorkload(client: pg.Client, options: WorkloadOptions): 
         control: of.statement.template.control ?? false,
         queryid: row.queryid,
         raw: text,
+        withOthers: (number) =>
+          of.statement.template.make(drawFrom(of.statement.shape, of.statement.shape + othersFrom + number)),
         ...plan,
         calls: row.calls,
         mean_ms: options.clock === 'wall' ? row.mean_ms : meanOf(processor.get(row.queryid) ?? []),

@@ -1,10 +1,10 @@
 -- What the catalog says of the things named in a plan, for maint.query_risk. wanted is
---   {"relations": [[schema, name, whether its rows are changed], …], "functions": [name, …], "words": [name, …]}
+--   {"relations": [[schema, name, whether its rows are changed], …], "functions": [name, …]}
 -- and the answer
---   {"work_mem": bytes, "relations": [{"schema", "name", "pages", "rows", "toast_pages", "indexes", "key_triggers", "triggers",
+--   {"relations": [{"schema", "name", "pages", "rows", "toast_pages", "indexes", "key_triggers", "triggers",
 --    "trigger_queries": each {"Insert", "Update", "Delete": number}, "unindexed_references": rows, "widths": {column: mean bytes}, "numerics": [column, …]}, …],
 --    "functions": {name: {"queries", "loops"}}}.
--- Triggers and references only where rows are changed; widths and numerics of those of the words that are columns without a fixed length;
+-- Triggers and references only where rows are changed; widths and numerics of columns without a fixed length that were analyzed;
 -- functions that are written in SQL or a procedural language. Names that nothing has are left out. pg_class, pg_proc
 -- and pg_trigger tell everybody the same; mean widths are all that is told of the statistics. In PL/pgSQL, which keeps its
 -- plans for the session: left to choose, it would plan again for each array of names, which takes three times as long as the queries.
@@ -17,7 +17,6 @@ set search_path = pg_catalog, maint, pg_temp
 set plan_cache_mode = force_generic_plan
 as $function$
 declare
-  words constant name[] := array(select jsonb_array_elements_text(wanted -> 'words')::name);
   names constant name[] := array(select jsonb_array_elements_text(wanted -> 'functions')::name);
   reads_statistics constant boolean := has_table_privilege('pg_statistic', 'select');
   pair jsonb;
@@ -43,19 +42,17 @@ begin
     if (pair ->> 2)::boolean then
       fact := fact || maint.change_facts(table_oid);
     end if;
-    if words <> '{}' then
-      if reads_statistics then
-        select jsonb_build_object('numerics', coalesce(jsonb_agg(a.attname) filter (where a.atttypid = 1700), '[]'),
-            'widths', coalesce(jsonb_object_agg(a.attname, s.stawidth) filter (where a.atttypid <> 1700), '{}'))
-          into more
-        from pg_attribute as a
-        join pg_statistic as s on s.starelid = table_oid and s.staattnum = a.attnum and not s.stainherit
-        where a.attrelid = table_oid and a.attname = any (words) and a.attlen = -1;
-      else
-        more := maint.column_facts(table_oid, words);
-      end if;
-      fact := fact || more;
+    if reads_statistics then
+      select jsonb_build_object('numerics', coalesce(jsonb_agg(a.attname) filter (where a.atttypid = 1700), '[]'),
+          'widths', coalesce(jsonb_object_agg(a.attname, s.stawidth) filter (where a.atttypid <> 1700), '{}'))
+        into more
+      from pg_attribute as a
+      join pg_statistic as s on s.starelid = table_oid and s.staattnum = a.attnum and not s.stainherit
+      where a.attrelid = table_oid and a.attlen = -1;
+    else
+      more := maint.column_facts(table_oid);
     end if;
+    fact := fact || more;
     facts := facts || fact;
   end loop;
   if names <> '{}' then
@@ -70,7 +67,7 @@ begin
       group by p.proname
     ) as f;
   end if;
-  return jsonb_build_object('work_mem', pg_size_bytes(current_setting('work_mem')), 'relations', facts, 'functions', bodies);
+  return jsonb_build_object('relations', facts, 'functions', bodies);
 end
 $function$;
 comment on function maint.plan_facts(jsonb) is

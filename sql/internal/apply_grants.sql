@@ -16,7 +16,7 @@ declare
       and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'maint')
     order by r.rolname);
   -- Volatile only because the server lets nothing else call EXPLAIN. They have the caller's rights, and change nothing.
-  with_callers_rights constant name[] := '{query_risk,judge_query,explain_generic}';
+  with_callers_rights constant name[] := '{query_risk,explain_generic}';
   grantee name;
   granted record;
 begin

@@ -1,7 +1,7 @@
--- {"numerics": [column, …], "widths": {column: mean bytes}} of those of the named columns that have no fixed length, as far as
+-- {"numerics": [column, …], "widths": {column: mean bytes}} of the columns that have no fixed length, as far as
 -- the owner of schema maint may know. For maint.plan_facts where that owner may not read pg_statistic, as a superuser may: by
 -- pg_stats, which takes ten times as long.
-create or replace function maint.column_facts(of_table oid, columns name[])
+create or replace function maint.column_facts(of_table oid)
 returns jsonb
 language plpgsql
 stable
@@ -15,8 +15,8 @@ begin
     join pg_class as c on c.oid = a.attrelid
     join pg_namespace as n on n.oid = c.relnamespace
     join pg_stats as s on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and not s.inherited
-    where a.attrelid = of_table and a.attname = any (columns) and a.attlen = -1);
+    where a.attrelid = of_table and a.attlen = -1);
 end
 $function$;
-comment on function maint.column_facts(oid, name[]) is
+comment on function maint.column_facts(oid) is
   'Internal: what maint.plan_facts tells of columns, where pg_statistic may not be read.';

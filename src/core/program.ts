@@ -41,7 +41,7 @@ export type Request = QueryRequest | AttemptRequest | ClockRequest;
 export type Program<Value> = Generator<Request, Value, unknown>;
 
 /**
- * Runs one statement whose rows have a single jsonb column named `row`, and returns these values.
+ * Runs one statement whose rows have a single column of jsonb or json named `row`, and returns these values.
  * jsonb because int8, numeric and name[] map differently in PL/V8 and pg; text does not, and is cheaper for large values.
  */
 export function* query<Row>(text: string, parameters: readonly Parameter[] = []): Program<Row[]> {

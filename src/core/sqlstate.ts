@@ -26,6 +26,8 @@ export const sqlstate = {
   rolledBack: 'PM000',
   /** Ours: the time budget of a step was used up. */
   timeBudgetExceeded: 'PM001',
+  /** Ours: maint.query_risk was asked by a function that planning for another answer of it had called. */
+  askedWhilePlanning: 'PM002',
   /** Ours: an error that did not come from the server. */
   notFromServer: 'JS000',
 } as const;

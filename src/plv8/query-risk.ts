@@ -1,23 +1,16 @@
-/** The body of maint.judge_query: a bundle of its own, as it has to be quick and needs no step. */
+/** The body of maint.query_risk: a bundle of its own, as it has to be quick and needs no step. */
 import { judgeQuery } from '../catalog/query-risk/judge.ts';
-import type { CachedModel, Judgement } from '../catalog/query-risk/judge.ts';
+import type { Judgement, Session } from '../catalog/query-risk/judge.ts';
+import { KnownPlans } from '../catalog/query-risk/known-plans.ts';
 import { runSync } from '../core/drivers.ts';
 import { keptPlansHost, serverError } from './host.ts';
 
-/** A role's own in each session, and gone with it. */
-const session = globalThis as { maintQueryRiskModel?: CachedModel };
+/** A role's own in each session, and gone with it: each role has globals of its own. */
+const session: Session = { model: null, plans: new KnownPlans() };
 
-export function judge(query: string): Judgement {
+export function judge(query: string | null): Judgement {
   try {
-    return runSync(
-      judgeQuery(query, {
-        get: () => session.maintQueryRiskModel,
-        set(cached) {
-          session.maintQueryRiskModel = cached;
-        },
-      }),
-      keptPlansHost,
-    );
+    return runSync(judgeQuery(query, session), keptPlansHost);
   } catch (error) {
     throw serverError(error);
   }

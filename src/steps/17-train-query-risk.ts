@@ -2,6 +2,7 @@
  * Step 17: the model behind maint.query_risk. Training is the worker's; the step queues it, and reports how good the last
  * model was on statements measured after everything it was trained on.
  */
+import { defaultLimits } from '../catalog/query-risk/limits.ts';
 import { queryOne } from '../core/program.ts';
 import { queueTraining } from '../catalog/training.ts';
 import { defineStep } from './step.ts';
@@ -74,21 +75,21 @@ export default defineStep({
     },
     warn_risk: {
       type: 'number',
-      default: 0.5,
+      default: defaultLimits.warn_risk,
       minimum: 0,
       maximum: 1,
       doc: 'maint.query_risk says warn from this risk on.',
     },
     block_risk: {
       type: 'number',
-      default: 0.9,
+      default: defaultLimits.block_risk,
       minimum: 0,
       maximum: 1,
       doc: 'maint.query_risk says block from this risk on.',
     },
     least_confidence: {
       type: 'number',
-      default: 0.5,
+      default: defaultLimits.least_confidence,
       minimum: 0,
       maximum: 1,
       doc: 'Below this confidence a statement is like nothing the model was trained on, and is allowed.',

@@ -60,11 +60,9 @@ set local check_function_bodies = off;
 comment on function maint.dispatch(jsonb) is
   ${literal(`Internal: the checks of pg-maint ${manifest.version}, bundled. Called by maint.run.`)};
 set local check_function_bodies = on;
-create or replace function maint.judge_query(query text) returns jsonb
+create or replace function maint.query_risk(query text) returns jsonb
 language ${engine} volatile as ${dollarQuoted(`\n${manifest.queryRiskBody}\n`, 'bundle')};
 set local check_function_bodies = off;
-comment on function maint.judge_query(text) is
-  'Plans and scores a statement with the rights of the caller: called by maint.query_risk.';
 `;
 }
 

@@ -10,7 +10,7 @@ export interface Manifest {
   bundleSha256: string;
   /** Body of maint.dispatch(request jsonb), the same for plv8 and maint_v8. */
   dispatcherBody: string;
-  /** Body of maint.judge_query(query text). */
+  /** Body of maint.query_risk(query text). */
   queryRiskBody: string;
   steps: {
     number: number;

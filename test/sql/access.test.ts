@@ -43,7 +43,7 @@ async function routines(database: TestDatabase): Promise<Routine[]> {
   return await database.query<Routine & pg.QueryResultRow>(`
     select p.oid::regprocedure::text as identity,
       coalesce(obj_description(p.oid, 'pg_proc') like 'Internal:%', true) as internal, 
-        p.provolatile <> 'v' or p.proname in ('query_risk', 'judge_query', 'explain_generic') as reads
+        p.provolatile <> 'v' or p.proname in ('query_risk', 'explain_generic') as reads
     from pg_proc as p where p.pronamespace = 'maint'::regnamespace order by identity`);
 }
 

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import { install } from '../../src/worker/install.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { queryRisk } from '../support/query-risk.ts';
@@ -151,9 +152,37 @@ test('it works in a read-only transaction, waits for no lock, and leaves a faile
   await client.query('commit');
 });
 
-test('a server without a JavaScript language says so', async (t) => {
+test('what a cancelled call has left is cleared away, and a semicolon in a constant is none', async (t) => {
   const database = await withTable(t);
-  await database.query('drop function maint.judge_query(text)');
+  const client = await database.client();
+  const ask = async (text: string): Promise<string> => {
+    const { rows } = await client.query<{ reason: string }>(
+      `select maint.query_risk($1) -> 'reasons' ->> 0 as reason`,
+      [text],
+    );
+    return rows[0]!.reason;
+  };
+  await client.query('prepare "pg-maint plans this" as select 1');
+  t.is(await ask('select * from target where id = $1'), 'no_model');
+  t.is(await ask(`select * from target where a = 'x;y' and id = $1`), 'no_model');
+  t.is(await ask('select ";" from (select a as ";" from target where id = $1) as t'), 'no_model');
+  t.regex(await ask(`select * from target where nothing = 'x;y' and id = $1`), /^not_planned/);
+  const { rows } = await client.query('select from pg_prepared_statements where from_sql');
+  t.is(rows.length, 0);
+});
+
+test('a statement that raises the state of a prepared one that is there already ends all the same', async (t) => {
+  const database = await withTable(t);
+  await database.query(`create function raises() returns int language plpgsql immutable as $$
+    begin raise exception using errcode = '42P05', message = 'already there'; end $$`);
+  const answer = await queryRisk(database, 'select * from target where id = raises() and a = $1');
+  t.deepEqual(answer.reasons, ['not_planned: already there']);
+  t.true(await untouched(database));
+});
+
+test('a server without a JavaScript language says so', async (t) => {
+  const database = await createDatabase(t);
+  await install(database.url, { engine: 'worker', queues: false });
   const answer = await queryRisk(database, 'select 1');
   t.regex(answer.reasons[0]!, /^not_available/);
   t.is(answer.decision, 'allow');

@@ -138,7 +138,10 @@ export type FeatureName = (typeof featureNames)[number];
 
 export const log2 = (amount: number): number => (amount > 0 ? Math.log2(1 + amount) : 0);
 
-const positionOf = (name: FeatureName): number => featureNames.indexOf(name);
+const positions: ReadonlyMap<FeatureName, number> = new Map(featureNames.map((name, index) => [name, index]));
+
+/** Where a feature stands among the numbers. */
+export const positionOf = (name: FeatureName): number => positions.get(name) ?? -1;
 
 /** Neither a table nor a function that gives rows nor one for each of many rows: SELECT 1, and what it computes from constants. */
 export function touchesNoTable(features: readonly number[]): boolean {

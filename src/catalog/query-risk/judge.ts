@@ -1,7 +1,10 @@
 /** What maint.query_risk answers: asks for the model, plans, scores, decides. */
-import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
-import { explainRead } from './explain.ts';
+import { sqlstate } from '../../core/sqlstate.ts';
+import { explainReadBeside } from './explain.ts';
+import type { KnownPlans } from './known-plans.ts';
+import { limitsOf } from './limits.ts';
+import type { ConfiguredLimits } from './limits.ts';
 import { assess, reasonsFor } from './model.ts';
 import type { QueryRiskModel } from './model.ts';
 import { featureVersion, touchesNoTable } from './feature-names.ts';
@@ -24,19 +27,23 @@ export interface CachedModel {
   model: QueryRiskModel;
 }
 
-/** Where a session keeps the model between calls. */
-export interface ModelCache {
-  get(): CachedModel | undefined;
-  set(cached: CachedModel): void;
+/** What a session keeps between calls. */
+export interface Session {
+  model: CachedModel | null;
+  plans: KnownPlans;
 }
+
+/** Without its content where its number is the one that the session has. */
+const modelExpression = `(
+  select pg_catalog.json_build_object('model_id', m.model_id, 'slow_ms', m.slow_ms, 'limits', m.limits,
+    'content', case when m.model_id is distinct from $5::bigint then m.content end)
+  from maint.query_risk_model as m)`;
 
 interface ModelAnswer {
   model_id: number | null;
   slow_ms: number | null;
-  warn_risk: number;
-  block_risk: number;
-  least_confidence: number;
-  content?: QueryRiskModel;
+  limits: ConfiguredLimits;
+  content: QueryRiskModel | null;
 }
 
 /** More reasons than these are not read. */
@@ -54,27 +61,31 @@ function allowed(reason: string, modelId: number | null, known: Partial<Judgemen
   };
 }
 
-const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
+const rounded = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits;
 
-function* modelInUse(cache: ModelCache): Program<{ answer: ModelAnswer; model: QueryRiskModel | null }> {
-  const cached = cache.get();
-  const answer = yield* queryOne<ModelAnswer>('select maint.query_risk_model($1::bigint) as row order by 1', [
-    cached?.id ?? null,
-  ]);
-  if (answer.model_id === null) return { answer, model: null };
-  if (answer.content) cache.set({ id: answer.model_id, model: answer.content });
-  const model = answer.content ?? cached?.model;
-  return { answer, model: model?.feature_version === featureVersion ? model : null };
+/** The model in use; null where there is none, or one of other features. */
+function modelOf({ model_id: id, content }: ModelAnswer, session: Session): QueryRiskModel | null {
+  if (id === null) return null;
+  if (content) session.model = { id, model: content };
+  const model = content ?? session.model?.model;
+  return model?.feature_version === featureVersion ? model : null;
 }
 
 /** The answer to maint.query_risk. Runs nothing of the text. */
-export function* judgeQuery(text: string, cache: ModelCache): Program<Judgement> {
-  const read = readQuery(text);
+export function* judgeQuery(text: string | null, session: Session): Program<Judgement> {
+  const read = readQuery(text ?? '');
   if ('problem' in read) return allowed(read.problem, null);
-  const { answer, model } = yield* modelInUse(cache);
+  const { explained, value: answer } = yield* explainReadBeside<ModelAnswer>(
+    read,
+    session.plans,
+    modelExpression,
+    session.model?.id ?? null,
+  );
   const modelId = answer.model_id;
-  const explained = yield* explainRead(read);
+  const model = modelOf(answer, session);
   if ('problem' in explained) {
+    if (explained.problem === 'not_planned' && explained.sqlstate === sqlstate.askedWhilePlanning)
+      return allowed('recursion', null);
     const why = explained.problem === 'not_planned' ? `: ${explained.message}` : '';
     return allowed(`${explained.problem}${why}`, modelId);
   }
@@ -92,12 +103,13 @@ export function* judgeQuery(text: string, cache: ModelCache): Program<Judgement>
     confidence: rounded(assessed.confidence, 3),
     model_id: modelId,
   };
-  if (assessed.confidence < answer.least_confidence)
+  const limits = limitsOf(answer.limits);
+  if (assessed.confidence < limits.least_confidence)
     return { ...judgement, reasons: ['unknown_shape: nothing like it was in the training data'] };
-  if (assessed.risk < answer.warn_risk) return { ...judgement, reasons: ['within_limits'] };
+  if (assessed.risk < limits.warn_risk) return { ...judgement, reasons: ['within_limits'] };
   return {
     ...judgement,
-    decision: assessed.risk >= answer.block_risk ? 'block' : 'warn',
+    decision: assessed.risk >= limits.block_risk ? 'block' : 'warn',
     reasons: [
       `slow: likely to take more than ${answer.slow_ms ?? 0} ms`,
       ...reasonsFor(model, own ?? features, reasonsTold),

@@ -1,8 +1,10 @@
 /** A trained query-risk model as it is stored, and what it says about a statement. Runs in the database and in Node. */
 import { microsecondsOf } from './fitted-cost.ts';
 import type { FittedCost } from './fitted-cost.ts';
+import { confidenceOf } from './known-region.ts';
+import type { KnownRegion } from './known-region.ts';
 import { featureNames } from './feature-names.ts';
-import type { FeatureName } from './feature-names.ts';
+import type { FeatureName, WorkKind } from './feature-names.ts';
 import { marginOf, missing, sigmoid } from './trees.ts';
 import type { Forest } from './trees.ts';
 
@@ -10,19 +12,6 @@ import type { Forest } from './trees.ts';
 export interface Calibration {
   slope: number;
   offset: number;
-}
-
-/**
- * Where the model has been: some statements it was trained on, each number divided by its scale, and how far apart
- * neighbours of different shape are there.
- */
-export interface KnownRegion {
-  scale: readonly number[];
-  points: readonly (readonly number[])[];
-  /** Half of the statements that it had not seen were nearer than this. */
-  near: number;
-  /** 19 of 20 of them were. */
-  far: number;
 }
 
 export interface QueryRiskModel {
@@ -59,37 +48,6 @@ export function logTimeOf(
   return logCostOf(model.cost, features) + model.weight * marginOf(model.time, features);
 }
 
-export function scaled(features: readonly number[], scale: readonly number[]): number[] {
-  return features.map((value, index) => (value === missing ? 0 : value) / (scale[index] ?? 1));
-}
-
-/** Root of the mean squared difference over all features. */
-export function distance(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  for (let index = 0; index < a.length; index += 1) sum += ((a[index] ?? 0) - (b[index] ?? 0)) ** 2;
-  return Math.sqrt(sum / Math.max(1, a.length));
-}
-
-/** To the nearest of the points. One that is further away already is left there: this is asked for every statement. */
-function leastDistance(place: readonly number[], points: readonly (readonly number[])[]): number {
-  let least = Infinity;
-  for (const point of points) {
-    let sum = 0;
-    for (let index = 0; index < place.length && sum < least; index += 1)
-      sum += ((place[index] ?? 0) - (point[index] ?? 0)) ** 2;
-    if (sum < least) least = sum;
-  }
-  return Math.sqrt(least / Math.max(1, place.length));
-}
-
-/** 1 up to `near`, 0.5 at `far`, 0 from twice as far on. */
-export function confidenceOf({ scale, points, near, far }: KnownRegion, features: readonly number[]): number {
-  const nearest = leastDistance(scaled(features, scale), points);
-  if (nearest <= near) return 1;
-  if (nearest <= far) return 1 - (0.5 * (nearest - near)) / (far - near);
-  return Math.max(0, 1 - nearest / (2 * far));
-}
-
 /**
  * `own` are the features of the plan for the statement's own constants, where they are known. Both plans guess: for any
  * values the planner takes fixed shares, for some it takes columns for independent; their mean (of logarithms) is nearer
@@ -117,8 +75,10 @@ const amount = (value: number): string => {
   return size >= 1000 ? `${(size / 1000).toFixed(0)},000` : size.toFixed(0);
 };
 
+type Words = (value: number) => string;
+
 /** In words, for the features that people can do something about. */
-const words: Partial<Record<FeatureName, (value: number) => string>> = {
+const words: Partial<Record<FeatureName, Words>> = {
   total_cost: (value) => `the planner's cost is ${amount(value)}`,
   sequential_rows: (value) => `scans about ${amount(value)} rows one after the other`,
   sequential_pages: (value) => `reads ${amount(value)} pages by sequential scans`,
@@ -149,14 +109,15 @@ const words: Partial<Record<FeatureName, (value: number) => string>> = {
   result_bytes: (value) => `returns about ${amount(value)} bytes`,
   output_bytes: (value) => `moves about ${amount(value)} bytes through one node`,
   largest_table_rows: (value) => `uses a table of ${amount(value)} rows`,
-};
+} satisfies Partial<Record<Exclude<FeatureName, `work_${WorkKind}`>, Words>>;
 
 /**
  * Why the expected time is what it is: the features whose typical value instead would lower it most, worst first, at most
  * `most`. One at a time, so that what two features do together is told of each.
  */
 export function reasonsFor(model: QueryRiskModel, features: readonly number[], most: number): string[] {
-  const expected = logTimeOf(model, features);
+  // None of those that there are words for is an amount of work, so the fitted cost is the same with and without.
+  const expected = marginOf(model.time, features);
   return featureNames
     .map((name, index) => {
       const value = features[index] ?? missing;
@@ -165,7 +126,7 @@ export function reasonsFor(model: QueryRiskModel, features: readonly number[], m
       if (!say || value <= typical) return { text: '', adds: 0 };
       const other = [...features];
       other[index] = typical;
-      return { text: say(value), adds: expected - logTimeOf(model, other) };
+      return { text: say(value), adds: expected - marginOf(model.time, other) };
     })
     .filter(({ adds }) => adds > 0)
     .sort((a, b) => b.adds - a.adds)

@@ -13,55 +13,140 @@ const powerFunction = /\b(exp|ln|log|power|pow|sqrt|cbrt)\(/g;
 /** Of those that make a value of no fixed length, or read one. */
 const textCall =
   /\b(to_char|to_date|to_timestamp|date_trunc|format|concat\w*|jsonb?_\w+|to_jsonb?|row_to_json|array_\w+|string_\w+|regexp_\w+|md5|sha\d+|encode|convert_\w+|[lr]pad|replace|translate|initcap|upper|lower|timezone|split_part|strpos|substr\w*)\(| (?:->>?|#>>?|@>|<@|\?|\|\||~\*?|~~\*) |::(?:text|jsonb?)\b/g;
-const functionName = /([a-z_][\w$]*|"[^"]+")\(/gi;
+// From the beginning of a name only: tried from each of its letters, it would be read as often as it has letters.
+const functionName = /(?<![\w$])([a-z_][\w$]*|"[^"]+")\(/gi;
 const anyCall = /[a-z_0-9"]\(|::/i;
 const plainName = /^[\w".]+$/;
 /** An expression of a node below, which is only handed on. */
 const handedOn = /^\((?:PARTIAL )?[\w."]+\(.*\)\)$/;
 const name = /"[^"]+"|[A-Za-z_][\w$]*/g;
 
+const connective = / (AND|OR) /g;
+const columnInCall = /[a-z_]\([^()]*[a-z_]/i;
+const comparison = /([\w".]+)\)?(?:::[\w ]+?)? (<=?|>=?) (?:\(*\$\d+)/g;
+
+const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);
+
+const countOf = (pattern: RegExp, text: string): number => text.match(pattern)?.length ?? 0;
+
+/** What a text says, each thing found out when it is first asked for. */
+export class Expression {
+  readonly text: string;
+  #isComputed: boolean | undefined;
+  #functions: readonly string[] | undefined;
+  #names: ReadonlySet<string> | undefined;
+  #conditions: number | undefined;
+  #powers: number | undefined;
+  #textCalls: number | undefined;
+  #looksAtBytes: boolean | undefined;
+  #matchesPattern: boolean | undefined;
+  #isParsed: boolean | undefined;
+  #isHard: boolean | undefined;
+  #isGuessed: boolean | undefined;
+  #comparisons: readonly (readonly [column: string, side: number])[] | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** Neither a column nor what a node below has made. */
+  get isComputed(): boolean {
+    return (this.#isComputed ??= !plainName.test(this.text) && !handedOn.test(this.text));
+  }
+
+  /** Names of the functions called in it, each as often as it stands there. */
+  get functions(): readonly string[] {
+    return (this.#functions ??= this.text.includes('(')
+      ? Array.from(this.text.matchAll(functionName), ([, found = '']) => unquoted(found))
+      : []);
+  }
+
+  /** All names in it, of columns among them. */
+  get names(): ReadonlySet<string> {
+    return (this.#names ??= new Set(Array.from(this.text.matchAll(name), ([found]) => unquoted(found))));
+  }
+
+  /** AND and OR at any depth, and one. */
+  get conditions(): number {
+    return (this.#conditions ??= 1 + countOf(connective, this.text));
+  }
+
+  get powers(): number {
+    return (this.#powers ??= countOf(powerFunction, this.text));
+  }
+
+  get textCalls(): number {
+    return (this.#textCalls ??= countOf(textCall, this.text));
+  }
+
+  /** Whether it does more with a value than to compare it. */
+  get looksAtBytes(): boolean {
+    return (this.#looksAtBytes ??= this.matchesPattern || anyCall.test(this.text));
+  }
+
+  get matchesPattern(): boolean {
+    return (this.#matchesPattern ??= byteOperator.test(this.text));
+  }
+
+  get isParsed(): boolean {
+    return (this.#isParsed ??= parsingFunction.test(this.text));
+  }
+
+  get isHard(): boolean {
+    return (this.#isHard ??= hardOperator.test(this.text) || hardFunction.test(this.text));
+  }
+
+  /** Whether the planner knows how many rows meet it only from a fixed share: patterns, JSON, and functions of columns. */
+  get isGuessed(): boolean {
+    return (this.#isGuessed ??= this.matchesPattern || columnInCall.test(this.text));
+  }
+
+  /** Columns that are compared with a parameter, and on which side: 1 from below, 2 from above. */
+  get comparisons(): readonly (readonly [column: string, side: number])[] {
+    return (this.#comparisons ??= Array.from(
+      this.text.matchAll(comparison),
+      ([, column = '', operator = '']) => [column, operator.startsWith('<') ? 1 : 2],
+    ));
+  }
+}
+
+/** So many are remembered, of no longer texts than `longestKept`: some megabytes at most in a session. */
+const mostKept = 5000;
+const longestKept = 500;
+
+const known = new Map<string, Expression>();
+
+/**
+ * Remembered: a plan's expressions are asked about several times, and come again with the next statement of its shape. To
+ * read them anew takes longer than all the rest that is done with a plan.
+ */
+export function expressionOf(text: string): Expression {
+  const before = known.get(text);
+  if (before) return before;
+  const expression = new Expression(text);
+  if (text.length > longestKept) return expression;
+  if (known.size >= mostKept) known.clear();
+  known.set(text, expression);
+  return expression;
+}
+
 /** Conditions of a node that are tested for each row it comes across. */
 const filters = ['Filter', 'Join Filter', 'One-Time Filter', 'Recheck Cond'] as const;
 const conditions = ['Index Cond', 'Recheck Cond', 'Filter'] as const;
 
-export const filterTexts = (node: PlanNode): string[] =>
-  filters.map((key) => textOf(node, key)).filter((text) => text !== '');
+export function filtersOf(node: PlanNode): Expression[] {
+  const found: Expression[] = [];
+  for (const key of filters) {
+    const text = textOf(node, key);
+    if (text !== '') found.push(expressionOf(text));
+  }
+  return found;
+}
 
 /** What a node computes for each row that it gives, or takes in where it aggregates. */
-export function computedTexts(node: PlanNode): string[] {
-  return (node.Output ?? []).filter((text) => !plainName.test(text) && !handedOn.test(text));
+export function computedOf(node: PlanNode): Expression[] {
+  return (node.Output ?? []).map(expressionOf).filter((each) => each.isComputed);
 }
-
-/** AND and OR at any depth, and one. */
-export function conditionsIn(filter: string): number {
-  return 1 + (filter.match(/ (AND|OR) /g)?.length ?? 0);
-}
-
-const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);
-
-/** Names of the functions called in it, each as often as it stands there. */
-export function functionsIn(text: string): string[] {
-  return Array.from(text.matchAll(functionName), ([, found = '']) => unquoted(found));
-}
-
-/** All names in it, of columns among them. */
-export function namesIn(text: string): string[] {
-  return Array.from(text.matchAll(name), ([found]) => unquoted(found));
-}
-
-export const powersIn = (text: string): number => text.match(powerFunction)?.length ?? 0;
-export const textCallsIn = (text: string): number => text.match(textCall)?.length ?? 0;
-/** Whether it does more with a value than to compare it. */
-export const looksAtBytes = (text: string): boolean => byteOperator.test(text) || anyCall.test(text);
-export const matchesPattern = (text: string): boolean => byteOperator.test(text);
-export const isParsed = (text: string): boolean => parsingFunction.test(text);
-export const isHard = (text: string): boolean => hardOperator.test(text) || hardFunction.test(text);
-
-/** Whether the planner knows how many rows meet it only from a fixed share: patterns, JSON, and functions of columns. */
-export const isGuessed = (text: string): boolean =>
-  byteOperator.test(text) || /[a-z_]\([^()]*[a-z_]/i.test(text);
-
-const comparison = /([\w".]+)\)?(?:::[\w ]+?)? (<=?|>=?) (?:\(*\$\d+)/g;
 
 /**
  * Columns that the node holds between two parameters. Of such a pair the planner assumes that 1 row in 200 meets it
@@ -72,8 +157,8 @@ export function rangesIn(node: PlanNode): number {
   for (const key of conditions) {
     // The condition of an index is told twice where the rows are tested again.
     if (key === 'Recheck Cond' && textOf(node, 'Index Cond') !== '') continue;
-    for (const [, column = '', operator = ''] of textOf(node, key).matchAll(comparison))
-      seen.set(column, (seen.get(column) ?? 0) | (operator.startsWith('<') ? 1 : 2));
+    for (const [column, side] of expressionOf(textOf(node, key)).comparisons)
+      seen.set(column, (seen.get(column) ?? 0) | side);
   }
   return [...seen.values()].filter((sides) => sides === 3).length;
 }

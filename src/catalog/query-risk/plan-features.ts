@@ -5,9 +5,8 @@
  */
 import { featureNames, log2 } from './feature-names.ts';
 import type { FeatureName } from './feature-names.ts';
-import { computedTexts, filterTexts, functionsIn, looksAtBytes, namesIn } from './plan-expressions.ts';
+import { computedOf, filtersOf } from './plan-expressions.ts';
 import type { ExplainedPlan, PlanFacts, PlanNode, WantedFacts } from './plan-node.ts';
-import { keyOf } from './plan-node.ts';
 import { PlanWork } from './plan-work.ts';
 import { missing } from './trees.ts';
 
@@ -37,61 +36,57 @@ const plain: ReadonlySet<FeatureName> = new Set([
   'tables',
 ]);
 
-/** What the catalog has to be asked for, for the features of these plans. */
-export function wantedFacts(plans: readonly ExplainedPlan[]): WantedFacts {
-  const relations = new Map<string, [string, string, boolean]>();
+const isPlain = featureNames.map((name) => plain.has(name));
+
+/** What the catalog has to be asked for, for the features of a plan. */
+export function wantedFacts(plan: ExplainedPlan): WantedFacts {
+  const relations: WantedFacts['relations'] = [];
   const functions = new Set<string>();
-  const words = new Set<string>();
+  const want = (schema: string, name: string, changed: boolean): void => {
+    // A plan has few.
+    const known = relations.find((each) => each[1] === name && each[0] === schema);
+    if (!known) relations.push([schema, name, changed]);
+    else if (changed) known[2] = true;
+  };
   const visit = (node: PlanNode): void => {
     const name = node['Relation Name'];
-    if (name !== undefined) {
-      const key = keyOf(node.Schema, name);
-      const changed = node['Node Type'] === 'ModifyTable' || relations.get(key)?.[2] === true;
-      relations.set(key, [node.Schema ?? '', name, changed]);
-    }
+    if (name !== undefined) want(node.Schema ?? '', name, node['Node Type'] === 'ModifyTable');
     if (node['Function Name'] !== undefined) functions.add(node['Function Name']);
-    for (const text of [...filterTexts(node), ...computedTexts(node)]) {
-      const called = functionsIn(text);
-      for (const each of called) functions.add(each);
-      if (!looksAtBytes(text)) continue;
-      for (const each of namesIn(text)) if (!called.includes(each)) words.add(each);
-    }
-    for (const text of [...(node['Sort Key'] ?? []), ...(node['Group Key'] ?? [])])
-      for (const each of namesIn(text)) words.add(each);
-    for (const child of node.Plans ?? []) visit(child);
+    for (const { functions: called } of filtersOf(node)) for (const each of called) functions.add(each);
+    for (const { functions: called } of computedOf(node)) for (const each of called) functions.add(each);
+    if (node.Plans) for (const child of node.Plans) visit(child);
   };
-  for (const plan of plans) visit(plan.Plan);
-  return { relations: [...relations.values()], functions: [...functions], words: [...words] };
+  visit(plan.Plan);
+  return { relations, functions: [...functions] };
 }
-
-/** Where a plan names nothing that the catalog has to be asked for. */
-export const noFacts: PlanFacts = { work_mem: 4 * 2 ** 20, relations: [], functions: {} };
 
 /** The features of a plan, in the order of featureNames. */
 export function planFeatures(plan: ExplainedPlan, facts: PlanFacts): number[] {
   const root = plan.Plan;
   const work = new PlanWork(facts);
   work.visit(root, 1, 1, 1);
-  const { sums, tables } = work;
-  sums.total_cost = root['Total Cost'];
-  sums.startup_cost = root['Startup Cost'];
-  sums.startup_share = root['Total Cost'] > 0 ? root['Startup Cost'] / root['Total Cost'] : 0;
-  sums.result_rows = root['Plan Rows'];
-  sums.result_bytes = root['Plan Rows'] * root['Plan Width'];
-  sums.work_statement = 1;
-  sums.work_result_byte = sums.result_bytes;
-  sums.jit = plan.JIT === undefined ? 0 : 1;
-  sums.work_jit_function = plan.JIT?.Functions ?? 0;
-  sums.tables = tables.size;
-  for (const table of tables) {
-    sums.largest_table_rows = Math.max(sums.largest_table_rows, table.rows);
-    sums.largest_table_pages = Math.max(sums.largest_table_pages, table.pages);
-    sums.toast_pages += table.toast_pages;
+  const cost = root['Total Cost'];
+  const resultBytes = root['Plan Rows'] * root['Plan Width'];
+  work.add('total_cost', cost);
+  work.add('startup_cost', root['Startup Cost']);
+  work.add('startup_share', cost > 0 ? root['Startup Cost'] / cost : 0);
+  work.add('result_rows', root['Plan Rows']);
+  work.add('result_bytes', resultBytes);
+  work.work(1, 'statement');
+  work.work(resultBytes, 'result_byte');
+  work.add('jit', plan.JIT === undefined ? 0 : 1);
+  work.work(plan.JIT?.Functions ?? 0, 'jit_function');
+  work.add('tables', work.tables.size);
+  for (const table of work.tables) {
+    work.most('largest_table_rows', table.rows);
+    work.most('largest_table_pages', table.pages);
+    work.add('toast_pages', table.toast_pages);
   }
-  sums.rows_per_cost = sums.work_rows / Math.max(root['Total Cost'], 0.01);
-  return featureNames.map((name) => {
-    const amount = plain.has(name) ? sums[name] : log2(sums[name]);
+  work.add('rows_per_cost', work.amount('work_rows') / Math.max(cost, 0.01));
+  return featureNames.map((_, index) => {
+    const amount = work.amounts[index] ?? 0;
+    const feature = isPlain[index] ? amount : log2(amount);
     // A model's memory is float32, and what overflows there is unknown.
-    return Number.isFinite(amount) ? Math.fround(amount) : missing;
+    return Number.isFinite(feature) ? Math.fround(feature) : missing;
   });
 }

@@ -45,9 +45,9 @@ export interface RelationFacts {
   trigger_queries: Record<string, number>;
   /** Rows in the tables that refer to it and have no index for that: a delete reads them all for each row. */
   unindexed_references: number;
-  /** Mean bytes of the columns asked for that have no fixed length. */
+  /** Mean bytes of the columns that have no fixed length, and were analyzed. */
   widths: Record<string, number>;
-  /** Those of the columns asked for that are numeric. */
+  /** Those of them that are numeric have no width here. */
   numerics: readonly string[];
 }
 
@@ -57,25 +57,26 @@ export interface FunctionFacts {
   loops: number;
 }
 
+/** Of maint.plan_facts. */
+export interface CatalogFacts {
+  relations: readonly RelationFacts[];
+  functions: Readonly<Record<string, FunctionFacts>>;
+}
+
 export interface PlanFacts {
   /** Bytes that a sort or a hash may take. */
   work_mem: number;
   relations: readonly RelationFacts[];
-  functions: Readonly<Record<string, FunctionFacts>>;
+  functions: ReadonlyMap<string, FunctionFacts>;
 }
 
 /** What to ask the catalog for. */
 export interface WantedFacts {
   /** Schema, name, and whether the plan changes its rows. */
   relations: [schema: string, name: string, changed: boolean][];
-  /** Names in expressions: of functions, and those that may be of columns. */
+  /** Names of functions in expressions. */
   functions: string[];
-  words: string[];
 }
-
-/** What a table is known by. */
-export const keyOf = (schema: string | undefined, name: string): string =>
-  JSON.stringify([schema ?? '', name]);
 
 export function textOf(node: PlanNode, key: string): string {
   const value = node[key];

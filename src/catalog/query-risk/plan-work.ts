@@ -1,13 +1,6 @@
 /** Walks through a plan and sums up the work it does: what plan-features.ts makes the features of. */
 import { log2 } from './feature-names.ts';
-import {
-  computedTexts,
-  conditionsIn,
-  filterTexts,
-  functionsIn,
-  isGuessed,
-  rangesIn,
-} from './plan-expressions.ts';
+import { computedOf, expressionOf, filtersOf, rangesIn } from './plan-expressions.ts';
 import type { PlanNode, RelationFacts } from './plan-node.ts';
 import { inputsOf, isJoin, scans, textOf } from './plan-node.ts';
 import { BelievedRows } from './plan-rows.ts';
@@ -49,7 +42,7 @@ export class PlanWork extends WorkSums {
     this.add('ranges', inputsOf(node).length === 0 ? rangesIn(node) : 0);
     const table = this.tableOf(node);
     if (table) this.tables.add(table);
-    const guessed = filterTexts(node).some(isGuessed);
+    const guessed = filtersOf(node).some((each) => each.isGuessed);
     // Nobody knows how soon a LIMIT is met where the share of rows that meet the condition is a guess.
     const tested = guessed && share < 1 ? loops / share ** guessedShare : loops;
     this.#scan(node, table, rows, tested, share);
@@ -89,7 +82,9 @@ export class PlanWork extends WorkSums {
   /** How often a node's expressions run their subplan in one run; null where it is hashed, and runs once for all. */
   #subplanRuns(node: PlanNode, child: PlanNode): number | null {
     const name = child['Subplan Name'] ?? '';
-    const text = filterTexts(node).join(' ');
+    const text = filtersOf(node)
+      .map((each) => each.text)
+      .join(' ');
     if (`${text} ${textOf(node, 'Output')}`.includes(`hashed ${name}`)) return null;
     return Math.max(1, text.includes(name) ? this.#testedRows(node) : this.#repeats(node));
   }
@@ -165,7 +160,7 @@ export class PlanWork extends WorkSums {
       this.add('function_scans', 1);
       this.add('set_rows', rows);
       this.work(rows, 'set_row');
-      this.functions([`${node['Function Name'] ?? ''}(`], loops);
+      this.functions([expressionOf(`${node['Function Name'] ?? ''}(`)], loops);
     } else if (type === 'Append' && (node['Subplans Removed'] ?? 0) > 0) {
       // A partition may be left out for the NULL that stands for a parameter: their cost is still there.
       const left = inputsOf(node).reduce((sum, child) => sum + child['Total Cost'], 0);
@@ -176,17 +171,17 @@ export class PlanWork extends WorkSums {
   }
 
   #filter(node: PlanNode, table: RelationFacts | null, loops: number, share: number): void {
-    const texts = filterTexts(node);
-    if (texts.length === 0) return;
+    const tested = filtersOf(node);
+    if (tested.length === 0) return;
     const rows = this.#testedRows(node) * loops;
-    const count = texts.reduce((sum, text) => sum + conditionsIn(text), 0);
+    const count = tested.reduce((sum, each) => sum + each.conditions, 0);
     this.add('filter_conditions', count);
     this.add('filter_rows', rows * count);
     this.work(rows * count, 'condition');
-    const guessed = texts.filter(isGuessed).length;
+    const guessed = tested.filter((each) => each.isGuessed).length;
     this.add('guessed_conditions', guessed);
     if (guessed > 0 && share < 1) this.most('limited_rows', rows);
-    this.expressions(texts, rows, table);
+    this.expressions(tested, rows, table);
   }
 
   #operation(node: PlanNode, rows: number, loops: number, share: number): void {
@@ -227,7 +222,7 @@ export class PlanWork extends WorkSums {
       this.add('subplan_loops', loops);
     }
     this.expressions(
-      computedTexts(node),
+      computedOf(node),
       isAggregate || type === 'WindowAgg' ? input : rows,
       this.tableOf(node),
     );
@@ -244,7 +239,7 @@ export class PlanWork extends WorkSums {
       if (bytes > this.facts.work_mem) this.work(bytes, 'spilled_byte');
     }
     const key = node['Sort Key'] ?? [];
-    const isText = this.bytesIn(key[0] ?? '', null).bytes > 0;
+    const isText = this.bytesIn(expressionOf(key[0] ?? ''), null).bytes > 0;
     // A LIMIT keeps the first rows only: one comparison for each of the others.
     this.work(input * (limited ? 1.5 : log2(input)), isText ? 'text_comparison' : 'comparison');
     this.work(inputBytes, 'sorted_byte');
@@ -255,7 +250,10 @@ export class PlanWork extends WorkSums {
     this.add('aggregate_rows', input);
     this.add('aggregate_groups', rows);
     const output = node.Output ?? [];
-    this.add('aggregate_calls', input * output.reduce((sum, text) => sum + functionsIn(text).length, 0));
+    this.add(
+      'aggregate_calls',
+      input * output.reduce((sum, text) => sum + expressionOf(text).functions.length, 0),
+    );
     const sets = Array.isArray(node['Grouping Sets']) ? node['Grouping Sets'].length : 1;
     if (node.Strategy === 'Hashed' || node.Strategy === 'Mixed' || sets > 1) {
       this.hashed(input * sets, node['Group Key'] ?? []);
@@ -264,7 +262,7 @@ export class PlanWork extends WorkSums {
     // count(DISTINCT x) and percentiles sort within the node, which no plan shows.
     const sorting = output.filter((text) => /\((DISTINCT .*|.* ORDER BY .*)\)|WITHIN GROUP/.test(text));
     for (const text of sorting) {
-      const isText = this.bytesIn(text, null).bytes > 0;
+      const isText = this.bytesIn(expressionOf(text), null).bytes > 0;
       this.work(input * log2(input), isText ? 'text_comparison' : 'comparison');
       this.work(inputBytes, 'sorted_byte');
       if (inputBytes + input * rowOverhead > this.facts.work_mem)
@@ -288,7 +286,7 @@ export class PlanWork extends WorkSums {
     if (node['Node Type'] !== 'ModifyTable') return;
     const rows = this.#inputRows(node);
     const operation = node.Operation ?? '';
-    this.sums.writes = 1;
+    this.most('writes', 1);
     const entries = rows * (operation === 'Delete' ? 0 : (table?.indexes ?? 0));
     const keys = rows * (table?.key_triggers[operation] ?? 0);
     const triggers = rows * (table?.triggers[operation] ?? 0);

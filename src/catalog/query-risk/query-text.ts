@@ -66,9 +66,10 @@ const number =
 const parameter = /\$[0-9]+/y;
 const dollarTag = /\$(?:[A-Za-z_\u0080-\u{10ffff}][A-Za-z_0-9\u0080-\u{10ffff}]*)?\$/uy;
 
-function matchAt(pattern: RegExp, text: string, at: number): string | null {
+/** Where a match of a sticky pattern from `at` ends, or -1. */
+function endOf(pattern: RegExp, text: string, at: number): number {
   pattern.lastIndex = at;
-  return pattern.exec(text)?.[0] ?? null;
+  return pattern.test(text) ? pattern.lastIndex : -1;
 }
 
 /** The end of a comment that may hold others, or -1. */
@@ -102,43 +103,57 @@ function endOfQuoted(text: string, start: number, quote: string, backslashes: bo
   return -1;
 }
 
+/** Letters that stand before a string and change what it means. */
+const stringPrefix = 'eEbBxXnN';
+
+/** Where the quote of a string or identifier stands that begins here, maybe after a prefix; or -1. */
+function quoteFrom(text: string, at: number): number {
+  const here = text[at] ?? '';
+  if (here === "'" || here === '"') return at;
+  const next = text[at + 1];
+  if (next === "'" && stringPrefix.includes(here)) return at + 1;
+  if (next !== '&' || (here !== 'u' && here !== 'U')) return -1;
+  const quote = text[at + 2];
+  return quote === "'" || quote === '"' ? at + 2 : -1;
+}
+
+/** The kind of the token that begins here, and where it ends; null where it has no end. */
+function tokenAt(text: string, at: number): [Kind, end: number] | null {
+  const here = text[at] ?? '';
+  const ended = (kind: Kind, end: number): [Kind, number] | null => (end < 0 ? null : [kind, end]);
+  const blank = endOf(space, text, at);
+  if (blank >= 0) return ['space', blank];
+  if (here === '-' && text[at + 1] === '-') return ['space', endOf(lineComment, text, at)];
+  if (here === '/' && text[at + 1] === '*') return ended('space', endOfComment(text, at));
+  const quoteAt = quoteFrom(text, at);
+  if (quoteAt >= 0 && text[quoteAt] === "'") {
+    const backslashes = quoteAt > at && (here === 'e' || here === 'E');
+    return ended('string', endOfQuoted(text, quoteAt + 1, "'", backslashes));
+  }
+  if (quoteAt >= 0) return ended('quoted_identifier', endOfQuoted(text, quoteAt + 1, '"', false));
+  if (here === '$') {
+    const numbered = endOf(parameter, text, at);
+    if (numbered >= 0) return ['parameter', numbered];
+    const tagged = endOf(dollarTag, text, at);
+    if (tagged < 0) return ['other', at + 1];
+    const close = text.indexOf(text.slice(at, tagged), tagged);
+    return ended('string', close < 0 ? -1 : close + tagged - at);
+  }
+  const named = endOf(word, text, at);
+  if (named >= 0) return ['word', named];
+  const counted = endOf(number, text, at);
+  return counted >= 0 ? ['number', counted] : ['other', at + 1];
+}
+
 /** The tokens, or null where something has no end. */
 function tokensOf(text: string): Token[] | null {
   const tokens: Token[] = [];
-  let at = 0;
-  const take = (kind: Kind, end: number): void => {
+  for (let at = 0; at < text.length;) {
+    const token = tokenAt(text, at);
+    if (token === null) return null;
+    const [kind, end] = token;
     tokens.push({ kind, text: text.slice(at, end) });
     at = end;
-  };
-  while (at < text.length) {
-    const here = text[at] ?? '';
-    const prefix = /^[eEbBxXnN]$/.test(here) && text[at + 1] === "'" ? 1 : 0;
-    const unicode = /^[uU]&['"]/.test(text.slice(at, at + 3)) ? 2 : 0;
-    const quoteAt = at + prefix + unicode;
-    const blank = matchAt(space, text, at) ?? matchAt(lineComment, text, at);
-    let end: number;
-    let found: string | null;
-    if (blank !== null) take('space', at + blank.length);
-    else if (text.startsWith('/*', at)) {
-      end = endOfComment(text, at);
-      if (end < 0) return null;
-      take('space', end);
-    } else if (text[quoteAt] === "'" && (prefix + unicode > 0 || here === "'")) {
-      end = endOfQuoted(text, quoteAt + 1, "'", /^[eE]$/.test(here) && prefix === 1);
-      if (end < 0) return null;
-      take('string', end);
-    } else if (text[quoteAt] === '"' && (unicode > 0 || here === '"')) {
-      end = endOfQuoted(text, quoteAt + 1, '"', false);
-      if (end < 0) return null;
-      take('quoted_identifier', end);
-    } else if ((found = matchAt(parameter, text, at)) !== null) take('parameter', at + found.length);
-    else if ((found = matchAt(dollarTag, text, at)) !== null) {
-      const close = text.indexOf(found, at + found.length);
-      if (close < 0) return null;
-      take('string', close + found.length);
-    } else if ((found = matchAt(word, text, at)) !== null) take('word', at + found.length);
-    else if ((found = matchAt(number, text, at)) !== null) take('number', at + found.length);
-    else take('other', at + 1);
   }
   return tokens;
 }

@@ -25,23 +25,74 @@ export interface Forest {
 /** What stands for a missing value. XGBoost as we have it knows no other; features are never below 0 otherwise. */
 export const missing = -1;
 
-function leafOf(tree: Tree, row: readonly number[]): number {
-  let node = 0;
-  for (;;) {
-    const feature = tree.feature[node];
-    const threshold = tree.threshold[node];
-    if (feature === undefined || threshold === undefined) throw new Error(`a tree without node ${node}`);
-    if (feature < 0) return threshold;
-    const value = Math.fround(row[feature] ?? missing);
-    const goesLeft = value === missing ? tree.missingLeft[node] : value < threshold;
-    node = (goesLeft ? tree.left[node] : tree.right[node]) ?? -1;
-  }
+/** All trees one after the other, in few cache lines: scoring happens between other work that has used the caches. */
+interface PackedForest {
+  roots: Int32Array;
+  feature: Int16Array;
+  threshold: Float32Array;
+  left: Int32Array;
+  right: Int32Array;
+  missingLeft: Uint8Array;
 }
 
-/** The sum of all trees, before any transformation. */
+/** Throws where a tree has a node whose child is none. */
+function pack({ trees }: Forest): PackedForest {
+  const starts: number[] = [];
+  let size = 0;
+  for (const { feature } of trees) {
+    starts.push(size);
+    size += feature.length;
+  }
+  const packed: PackedForest = {
+    roots: Int32Array.from(starts),
+    feature: new Int16Array(size),
+    threshold: new Float32Array(size),
+    left: new Int32Array(size),
+    right: new Int32Array(size),
+    missingLeft: new Uint8Array(size),
+  };
+  trees.forEach((tree, index) => {
+    const start = starts[index] ?? 0;
+    const childOf = (child: number | undefined): number => {
+      if (child === undefined || tree.feature[child] === undefined)
+        throw new Error(`a tree without node ${child}`);
+      return start + child;
+    };
+    tree.feature.forEach((feature, node) => {
+      const isLeaf = feature < 0;
+      packed.feature[start + node] = feature;
+      packed.threshold[start + node] = tree.threshold[node] ?? NaN;
+      packed.left[start + node] = isLeaf ? -1 : childOf(tree.left[node]);
+      packed.right[start + node] = isLeaf ? -1 : childOf(tree.right[node]);
+      packed.missingLeft[start + node] = tree.missingLeft[node] ? 1 : 0;
+    });
+  });
+  return packed;
+}
+
+const packedForests = new WeakMap<Forest, PackedForest>();
+
+function packedOf(forest: Forest): PackedForest {
+  const known = packedForests.get(forest);
+  if (known) return known;
+  const packed = pack(forest);
+  packedForests.set(forest, packed);
+  return packed;
+}
+
+/** The sum of all trees, before any transformation. A forest is not to be changed after it was asked. */
 export function marginOf(forest: Forest, row: readonly number[]): number {
+  const { roots, feature, threshold, left, right, missingLeft } = packedOf(forest);
   let sum = 0;
-  for (const tree of forest.trees) sum = Math.fround(sum + leafOf(tree, row));
+  for (const root of roots) {
+    let node = root;
+    for (let asked = feature[node] ?? -1; asked >= 0; asked = feature[node] ?? -1) {
+      const value = Math.fround(row[asked] ?? missing);
+      const goesLeft = value === missing ? missingLeft[node] === 1 : value < (threshold[node] ?? NaN);
+      node = (goesLeft ? left[node] : right[node]) ?? -1;
+    }
+    sum = Math.fround(sum + (threshold[node] ?? NaN));
+  }
   return Math.fround(Math.fround(forest.baseMargin) + sum);
 }
 

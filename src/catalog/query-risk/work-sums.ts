@@ -1,18 +1,9 @@
 /** Sums of work, and what expressions add to them: the part of plan-work.ts that looks at texts and names, not at nodes. */
-import { featureNames, workKinds } from './feature-names.ts';
+import { featureNames, positionOf, workKinds } from './feature-names.ts';
 import type { FeatureName, WorkKind } from './feature-names.ts';
-import {
-  functionsIn,
-  isHard,
-  isParsed,
-  looksAtBytes,
-  matchesPattern,
-  namesIn,
-  powersIn,
-  textCallsIn,
-} from './plan-expressions.ts';
+import { expressionOf } from './plan-expressions.ts';
+import type { Expression } from './plan-expressions.ts';
 import type { PlanFacts, PlanNode, RelationFacts } from './plan-node.ts';
-import { keyOf } from './plan-node.ts';
 
 const pageBytes = 8192;
 
@@ -22,42 +13,55 @@ const toastPointerBytes = 18;
 const bytesOfRow = (table: RelationFacts | null): number =>
   table && table.rows > 0 ? (table.pages * pageBytes) / table.rows : 0;
 
-type Sums = Record<FeatureName, number>;
+const workPositions: ReadonlyMap<WorkKind, number> = new Map(
+  workKinds.map((kind) => [kind, positionOf(`work_${kind}`)]),
+);
 
-const none = Object.fromEntries(featureNames.map((name) => [name, 0])) as Sums;
+/** V8 keeps an array that ever held a fraction as one of doubles, and its copies too: no copy is converted later. */
+const zeros = featureNames.map(() => NaN).fill(0);
 
-/** Names of their features, made once. */
-const workName = Object.fromEntries(workKinds.map((kind) => [kind, `work_${kind}`])) as Record<
-  WorkKind,
-  FeatureName
->;
+const widthsKnown = new WeakMap<RelationFacts, ReadonlyMap<string, number>>();
+
+/** As a map, made once: the facts of a table are asked for a column many times. */
+function widthsOf(table: RelationFacts): ReadonlyMap<string, number> {
+  const known = widthsKnown.get(table);
+  if (known) return known;
+  const widths = new Map(Object.entries(table.widths));
+  widthsKnown.set(table, widths);
+  return widths;
+}
 
 export class WorkSums {
   protected readonly facts: PlanFacts;
-  readonly #relations: ReadonlyMap<string, RelationFacts>;
-  /** Amounts, before the logarithm. */
-  readonly sums: Sums = { ...none };
+  /** Amounts before the logarithm, in the order of featureNames: an object with so many properties is slow. */
+  readonly amounts = zeros.slice();
 
   constructor(facts: PlanFacts) {
     this.facts = facts;
-    this.#relations = new Map(facts.relations.map((each) => [keyOf(each.schema, each.name), each]));
   }
 
-  protected add(name: FeatureName, amount: number): void {
-    if (amount !== 0) this.sums[name] += amount;
+  amount(name: FeatureName): number {
+    return this.amounts[positionOf(name)] ?? 0;
   }
 
-  protected most(name: FeatureName, amount: number): void {
-    if (amount > this.sums[name]) this.sums[name] = amount;
+  add(name: FeatureName, amount: number): void {
+    if (amount !== 0) this.amounts[positionOf(name)] = this.amount(name) + amount;
   }
 
-  protected work(amount: number, kind: WorkKind): void {
-    if (amount !== 0) this.sums[workName[kind]] += amount;
+  most(name: FeatureName, amount: number): void {
+    if (amount > this.amount(name)) this.amounts[positionOf(name)] = amount;
+  }
+
+  work(amount: number, kind: WorkKind): void {
+    const position = workPositions.get(kind) ?? -1;
+    if (amount !== 0) this.amounts[position] = (this.amounts[position] ?? 0) + amount;
   }
 
   protected tableOf(node: PlanNode): RelationFacts | null {
     const name = node['Relation Name'];
-    return name === undefined ? null : (this.#relations.get(keyOf(node.Schema, name)) ?? null);
+    if (name === undefined) return null;
+    const schema = node.Schema ?? '';
+    return this.facts.relations.find((each) => each.name === name && each.schema === schema) ?? null;
   }
 
   protected hash(bytes: number): void {
@@ -66,13 +70,13 @@ export class WorkSums {
   }
 
   /** Mean bytes of the columns named in a text, and of what they have in TOAST. */
-  protected bytesIn(text: string, own: RelationFacts | null): { bytes: number; toast: number } {
+  protected bytesIn({ names }: Expression, own: RelationFacts | null): { bytes: number; toast: number } {
     let bytes = 0;
     let toast = 0;
-    const names = new Set(namesIn(text));
     for (const table of own ? [own] : this.facts.relations) {
-      for (const [column, width] of Object.entries(table.widths)) {
-        if (!names.has(column)) continue;
+      const widths = widthsOf(table);
+      for (const name of names) {
+        const width = widths.get(name) ?? 0;
         bytes += width;
         if (width >= toastPointerBytes && table.rows > 0)
           toast = Math.max(toast, (table.toast_pages * pageBytes) / table.rows);
@@ -81,11 +85,10 @@ export class WorkSums {
     return { bytes, toast };
   }
 
-  protected isNumeric(text: string, own: RelationFacts | null): boolean {
+  protected isNumeric({ text, names }: Expression, own: RelationFacts | null): boolean {
     if (text.includes('::numeric')) return true;
-    const names = namesIn(text);
     return (own ? [own] : this.facts.relations).some(({ numerics }) =>
-      numerics.some((column) => names.includes(column)),
+      numerics.some((column) => names.has(column)),
     );
   }
 
@@ -95,39 +98,39 @@ export class WorkSums {
 
   /** Rows by keys that a node hashes, texts apart. */
   protected hashed(rows: number, keys: readonly string[]): void {
-    const texts = keys.filter((key) => this.bytesIn(key, null).bytes > 0).length;
+    const texts = keys.filter((key) => this.bytesIn(expressionOf(key), null).bytes > 0).length;
     this.work(rows * Math.max(1, keys.length), 'hashed_row');
     this.work(rows * texts, 'hashed_text');
   }
 
   /** What expressions cost on so many rows. */
-  protected expressions(texts: readonly string[], rows: number, table: RelationFacts | null): void {
-    for (const text of texts) {
-      if (!looksAtBytes(text)) continue;
-      const { bytes, toast } = this.bytesIn(text, table);
-      this.work(rows * (bytes + toast), isParsed(text) ? 'parsed_byte' : isHard(text) ? 'hard_byte' : 'byte');
+  protected expressions(expressions: readonly Expression[], rows: number, table: RelationFacts | null): void {
+    for (const each of expressions) {
+      if (!each.looksAtBytes) continue;
+      const { bytes, toast } = this.bytesIn(each, table);
+      this.work(rows * (bytes + toast), each.isParsed ? 'parsed_byte' : each.isHard ? 'hard_byte' : 'byte');
       this.work(rows * toast, 'toast_byte');
       this.add('toast_bytes', rows * toast);
-      if (matchesPattern(text)) {
+      if (each.matchesPattern) {
         this.add('pattern_rows', rows);
         this.add('pattern_bytes', rows * (bytes + toast));
       }
-      this.work(rows * textCallsIn(text), 'text_call');
-      if (text.includes('.*')) this.work(rows * bytesOfRow(table ?? this.onlyTable()), 'byte');
-      if (!this.isNumeric(text, table)) continue;
-      this.work(rows * functionsIn(text).length, 'numeric_call');
-      this.work(rows * powersIn(text), 'power_call');
+      this.work(rows * each.textCalls, 'text_call');
+      if (each.text.includes('.*')) this.work(rows * bytesOfRow(table ?? this.onlyTable()), 'byte');
+      if (!this.isNumeric(each, table)) continue;
+      this.work(rows * each.functions.length, 'numeric_call');
+      this.work(rows * each.powers, 'power_call');
     }
-    const calls = this.functions(texts, rows);
+    const calls = this.functions(expressions, rows);
     this.work(rows * calls, 'call');
     this.add('function_calls', calls * rows);
   }
 
   /** Counts the calls of what is built in, and takes the others for what they are. */
-  protected functions(texts: readonly string[], rows: number): number {
+  protected functions(expressions: readonly Expression[], rows: number): number {
     let calls = 0;
-    for (const name of texts.flatMap(functionsIn)) {
-      const facts = Object.hasOwn(this.facts.functions, name) ? this.facts.functions[name] : undefined;
+    for (const name of expressions.flatMap((each) => each.functions)) {
+      const facts = this.facts.functions.get(name);
       if (!facts) {
         calls += 1;
         continue;

@@ -82,7 +82,7 @@ async function makePlanner(client: pg.ClientBase, role: Role): Promise<void> {
      where p.oid = 'maint.${plannerSignature}'::pg_catalog.regprocedure`,
   );
   const create = `create function pg_temp.explain_generic(query text, parameters int, as_null text, own text)
-    returns jsonb language plpgsql volatile security definer set search_path from current as ${pg.escapeLiteral(body)}`;
+    returns json language plpgsql volatile security definer set search_path from current as ${pg.escapeLiteral(body)}`;
   await client.query(`drop function if exists pg_temp.${plannerSignature}`);
   await client.query(`select pg_catalog.set_config('search_path', $1, true)`, [role.search_path]);
   await client.query(create);

@@ -1,13 +1,8 @@
 /** Trains the query-risk model on some samples and judges it on others that came later. Knows no database. */
-import {
-  assess,
-  confidenceOf,
-  distance,
-  logCostOf,
-  logTimeOf,
-  scaled,
-} from '../../catalog/query-risk/model.ts';
-import type { KnownRegion, QueryRiskModel } from '../../catalog/query-risk/model.ts';
+import { confidenceOf, distance, scaled } from '../../catalog/query-risk/known-region.ts';
+import type { KnownRegion } from '../../catalog/query-risk/known-region.ts';
+import { assess, logCostOf, logTimeOf } from '../../catalog/query-risk/model.ts';
+import type { QueryRiskModel } from '../../catalog/query-risk/model.ts';
 import { featureNames, featureVersion, log2 } from '../../catalog/query-risk/feature-names.ts';
 import type { FittedCost } from '../../catalog/query-risk/fitted-cost.ts';
 import { marginOf, sigmoid } from '../../catalog/query-risk/trees.ts';

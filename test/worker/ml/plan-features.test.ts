@@ -1,8 +1,8 @@
 import test from 'ava';
 import { featureNames, workKinds } from '../../../src/catalog/query-risk/feature-names.ts';
 import type { FeatureName } from '../../../src/catalog/query-risk/feature-names.ts';
-import { noFacts, planFeatures, wantedFacts } from '../../../src/catalog/query-risk/plan-features.ts';
-import type { PlanFacts, PlanNode, RelationFacts } from '../../../src/catalog/query-risk/plan-node.ts';
+import { planFeatures, wantedFacts } from '../../../src/catalog/query-risk/plan-features.ts';
+import type { CatalogFacts, PlanNode, RelationFacts } from '../../../src/catalog/query-risk/plan-node.ts';
 import { BelievedRows } from '../../../src/catalog/query-risk/plan-rows.ts';
 import { explainQuery } from '../../../src/catalog/query-risk/explain.ts';
 import { runAsync } from '../../../src/core/drivers.ts';
@@ -37,8 +37,11 @@ const table = (more: Partial<RelationFacts> = {}): RelationFacts => ({
 const scan = (rows: number, more: Partial<PlanNode> = {}): PlanNode =>
   node('Seq Scan', rows, { Schema: 'public', 'Relation Name': 't', 'Parent Relationship': 'Outer', ...more });
 
-function featuresOf(plan: PlanNode, relation: RelationFacts, functions: PlanFacts['functions'] = {}) {
-  const values = planFeatures({ Plan: plan }, { work_mem: 4 * 2 ** 20, relations: [relation], functions });
+function featuresOf(plan: PlanNode, relation: RelationFacts, functions: CatalogFacts['functions'] = {}) {
+  const values = planFeatures(
+    { Plan: plan },
+    { work_mem: 4 * 2 ** 20, relations: [relation], functions: new Map(Object.entries(functions)) },
+  );
   return (name: FeatureName): number => 2 ** (values[featureNames.indexOf(name)] ?? NaN) - 1;
 }
 
@@ -97,7 +100,7 @@ test('a function in PL/pgSQL is one for each row, with the statements in its bod
   const features = featuresOf(plan, table(), { f: { queries: 2, loops: 0 } });
   t.true(Math.abs(features('work_procedure') - 1000) < 0.1);
   t.true(Math.abs(features('work_procedure_query') - 2000) < 0.1);
-  t.deepEqual(wantedFacts([{ Plan: plan }]).functions, ['f', 'constructor', 'count']);
+  t.deepEqual(wantedFacts({ Plan: plan }).functions, ['f', 'constructor', 'count']);
 });
 
 test('a delete reads the tables that refer to it without an index', (t) => {
@@ -109,12 +112,12 @@ test('a delete reads the tables that refer to it without an index', (t) => {
   });
   const facts = table({ unindexed_references: 5000, key_triggers: { Delete: 1 } });
   t.true(featuresOf(plan, facts)('unindexed_references') > 14_999);
-  t.deepEqual(wantedFacts([{ Plan: plan }]).relations, [['public', 't', true]]);
+  t.deepEqual(wantedFacts({ Plan: plan }).relations, [['public', 't', true]]);
 });
 
 test('every feature is a finite number or missing, whatever a plan holds', (t) => {
   const odd = node('Something New', 1e300, { 'Plan Width': 1e10, Plans: [node('Limit', 0, { Plans: [] })] });
-  const values = planFeatures({ Plan: odd }, noFacts);
+  const values = planFeatures({ Plan: odd }, { relations: [], functions: new Map(), work_mem: 4 * 2 ** 20 });
   t.is(values.length, featureNames.length);
   t.true(values.every((value) => Number.isFinite(value) && value >= -1));
   t.is(new Set(featureNames).size, featureNames.length);
@@ -132,14 +135,13 @@ test('the catalog is asked once for what a plan names: widths, triggers, functio
     create function note() returns trigger language plpgsql as 'begin perform 1; return new; end';
     create trigger note before update on "a ""b" for each row execute function note();
     analyze "a ""b"; analyze child`);
-  const [row] = await database.query<{ facts: PlanFacts }>(`select maint.plan_facts($1::jsonb) as facts`, [
+  const [row] = await database.query<{ facts: CatalogFacts }>(`select maint.plan_facts($1::jsonb) as facts`, [
     JSON.stringify({
       relations: [
         ['public', 'a "b', true],
         ['public', 'none', false],
       ],
       functions: ['f', 'count', 'none'],
-      words: ['Te xt', 'amount', 'id', 'none'],
     }),
   ]);
   const [relation] = row!.facts.relations;
