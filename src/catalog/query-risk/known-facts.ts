@@ -1,7 +1,9 @@
 /** What the catalog said of tables and functions, for a session that asks about one statement after the other. */
 import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
+import { NameMap } from './name-map.ts';
 import type { CatalogFacts, FunctionFacts, PlanFacts, RelationFacts, WantedFacts } from './plan-node.ts';
+import { byName } from './plan-node.ts';
 
 /**
  * The same is said again for so long: to look for each statement takes a quarter of its answer. Longer would save nothing
@@ -9,8 +11,8 @@ import type { CatalogFacts, FunctionFacts, PlanFacts, RelationFacts, WantedFacts
  */
 const keptMs = 1000;
 
-/** Of each kind, all together: a megabyte or two in a session. */
-const mostKept = 2000;
+/** Of each kind: a few hundred kilobytes in a session. */
+const mostKept = 1000;
 
 /** What was said of one thing. It is another object when something else is said. */
 export interface Source<Facts = unknown> {
@@ -24,35 +26,26 @@ export interface SourcedFacts extends Omit<PlanFacts, 'work_mem'> {
   sources: readonly Source[];
 }
 
-/** Things by name, in the parts that a schema or the like makes. */
 class Sources<Facts> {
-  readonly #parts = new Map<string, Map<string, Source<Facts>>>();
-  #size = 0;
+  readonly #known = new NameMap<Source<Facts>>();
 
-  get(part: string, name: string): Source<Facts> | undefined {
-    return this.#parts.get(part)?.get(name);
+  get(schema: string, name: string): Source<Facts> | undefined {
+    return this.#known.get(schema, name);
   }
 
-  set(part: string, name: string, facts: Facts | null, until: number): void {
-    const before = this.get(part, name);
-    if (before && JSON.stringify(before.facts) === JSON.stringify(facts)) before.until = until;
-    else {
-      if (before) before.until = -Infinity;
-      else if (this.#size >= mostKept) this.#clear();
-      this.#part(part).set(name, { facts, until });
-      if (!before) this.#size += 1;
+  set(schema: string, name: string, facts: Facts | null, until: number): void {
+    const before = this.#known.get(schema, name);
+    if (before && JSON.stringify(before.facts) === JSON.stringify(facts)) {
+      before.until = until;
+      return;
     }
+    if (before) before.until = -Infinity;
+    this.#known.set(schema, name, { facts, until });
   }
 
-  #part(part: string): Map<string, Source<Facts>> {
-    const known = this.#parts.get(part) ?? new Map<string, Source<Facts>>();
-    this.#parts.set(part, known);
-    return known;
-  }
-
-  #clear(): void {
-    this.#parts.clear();
-    this.#size = 0;
+  /** Only before it is asked: one plan may name more than are kept. */
+  makeRoom(): void {
+    if (this.#known.size > mostKept) this.#known.clear();
   }
 }
 
@@ -66,6 +59,9 @@ export class KnownFacts {
   readonly #functions = new Sources<FunctionFacts>();
 
   *of(wanted: WantedFacts, now: number): Program<SourcedFacts> {
+    this.#tables.makeRoom();
+    this.#changedTables.makeRoom();
+    this.#functions.makeRoom();
     const isOld = (source: Source | undefined): boolean => source === undefined || source.until <= now;
     const relations = wanted.relations.filter(([schema, name, changed]) =>
       isOld(this.#tablesOf(changed).get(schema, name)),
@@ -75,10 +71,9 @@ export class KnownFacts {
       const found = yield* queryOne<CatalogFacts>('select maint.plan_facts($1::jsonb) as row', [
         { relations, functions },
       ]);
-      for (const [schema, name, changed] of relations) {
-        const facts = found.relations.find((other) => other.schema === schema && other.name === name);
-        this.#tablesOf(changed).set(schema, name, facts ?? null, now + keptMs);
-      }
+      const tables = byName(found.relations);
+      for (const [schema, name, changed] of relations)
+        this.#tablesOf(changed).set(schema, name, tables.get(schema, name) ?? null, now + keptMs);
       const said = new Map(Object.entries(found.functions));
       for (const name of functions) this.#functions.set('', name, said.get(name) ?? null, now + keptMs);
     }

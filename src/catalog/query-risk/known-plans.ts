@@ -5,10 +5,10 @@ import { areFresh, KnownFacts } from './known-facts.ts';
 import type { Source } from './known-facts.ts';
 import { planFeatures, wantedFacts } from './plan-features.ts';
 import type { ExplainedPlan, WantedFacts } from './plan-node.ts';
+import { TextMemory } from './text-memory.ts';
 
-/** So many plans are remembered, none longer than `longestKept` characters: some megabytes at most in a session. */
-const mostKept = 1000;
-const longestKept = 10_000;
+/** As long as the texts of a thousand plans together, about. */
+const mostCharacters = 4_000_000;
 
 export interface PlanRead {
   features: number[];
@@ -26,7 +26,7 @@ const areSame = (some: readonly Source[], others: readonly Source[]): boolean =>
 
 export class KnownPlans {
   readonly #facts = new KnownFacts();
-  readonly #plans = new Map<string, KnownPlan>();
+  readonly #plans = new TextMemory<KnownPlan>(mostCharacters);
 
   *read(plan: ExplainedPlan, workMem: number): Program<KnownPlan> {
     const now = yield* clock();
@@ -44,8 +44,6 @@ export class KnownPlans {
     }
     const [plan] = JSON.parse(text) as [ExplainedPlan];
     const read = yield* this.#read(plan, wantedFacts(plan), workMem, now);
-    if (text.length > longestKept) return read;
-    if (this.#plans.size >= mostKept) this.#plans.clear();
     this.#plans.set(text, read);
     return read;
   }

@@ -1,6 +1,7 @@
 /** What the expressions of a plan say, by their text: which functions and columns, and which conditions the planner only guesses. */
 import type { PlanNode } from './plan-node.ts';
 import { textOf } from './plan-node.ts';
+import { TextMemory } from './text-memory.ts';
 
 /** Operators whose cost depends on the length of the value, which the planner takes for the cost of comparing two integers. */
 const byteOperator = /(~~|!~~| ~ |~\*|@>|<@|@@|\?\||\?&| \? |->>|#>>|->|\|\|)/;
@@ -110,11 +111,8 @@ export class Expression {
   }
 }
 
-/** So many are remembered, of no longer texts than `longestKept`: some megabytes at most in a session. */
-const mostKept = 5000;
-const longestKept = 500;
-
-const known = new Map<string, Expression>();
+/** A few megabytes at most in a session, with what was found in them. */
+const known = new TextMemory<Expression>(1_000_000);
 
 /**
  * Remembered: a plan's expressions are asked about several times, and come again with the next statement of its shape. To
@@ -124,8 +122,6 @@ export function expressionOf(text: string): Expression {
   const before = known.get(text);
   if (before) return before;
   const expression = new Expression(text);
-  if (text.length > longestKept) return expression;
-  if (known.size >= mostKept) known.clear();
   known.set(text, expression);
   return expression;
 }

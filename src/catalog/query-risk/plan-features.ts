@@ -5,6 +5,7 @@
  */
 import { featureNames, log2 } from './feature-names.ts';
 import type { FeatureName } from './feature-names.ts';
+import { NameMap } from './name-map.ts';
 import { computedOf, filtersOf } from './plan-expressions.ts';
 import type { ExplainedPlan, PlanFacts, PlanNode, WantedFacts } from './plan-node.ts';
 import { PlanWork } from './plan-work.ts';
@@ -41,12 +42,16 @@ const isPlain = featureNames.map((name) => plain.has(name));
 /** What the catalog has to be asked for, for the features of a plan. */
 export function wantedFacts(plan: ExplainedPlan): WantedFacts {
   const relations: WantedFacts['relations'] = [];
+  const known = new NameMap<WantedFacts['relations'][number]>();
   const functions = new Set<string>();
   const want = (schema: string, name: string, changed: boolean): void => {
-    // A plan has few.
-    const known = relations.find((each) => each[1] === name && each[0] === schema);
-    if (!known) relations.push([schema, name, changed]);
-    else if (changed) known[2] = true;
+    const before = known.get(schema, name);
+    if (before) before[2] ||= changed;
+    else {
+      const wanted: WantedFacts['relations'][number] = [schema, name, changed];
+      known.set(schema, name, wanted);
+      relations.push(wanted);
+    }
   };
   const visit = (node: PlanNode): void => {
     const name = node['Relation Name'];

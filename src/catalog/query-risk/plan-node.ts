@@ -1,4 +1,5 @@
 /** A plan as EXPLAIN (FORMAT JSON, VERBOSE) has it, and what the catalog says of the things named in it. */
+import { NameMap } from './name-map.ts';
 
 export interface PlanNode {
   'Node Type': string;
@@ -76,6 +77,12 @@ export interface WantedFacts {
   relations: [schema: string, name: string, changed: boolean][];
   /** Names of functions in expressions. */
   functions: string[];
+}
+
+export function byName(relations: readonly RelationFacts[]): NameMap<RelationFacts> {
+  const named = new NameMap<RelationFacts>();
+  for (const each of relations) named.set(each.schema, each.name, each);
+  return named;
 }
 
 export function textOf(node: PlanNode, key: string): string {

@@ -3,6 +3,8 @@ import { featureNames, positionOf, workKinds } from './feature-names.ts';
 import type { FeatureName, WorkKind } from './feature-names.ts';
 import { expressionOf } from './plan-expressions.ts';
 import type { Expression } from './plan-expressions.ts';
+import type { NameMap } from './name-map.ts';
+import { byName } from './plan-node.ts';
 import type { PlanFacts, PlanNode, RelationFacts } from './plan-node.ts';
 
 const pageBytes = 8192;
@@ -33,11 +35,13 @@ function widthsOf(table: RelationFacts): ReadonlyMap<string, number> {
 
 export class WorkSums {
   protected readonly facts: PlanFacts;
+  readonly #relations: NameMap<RelationFacts>;
   /** Amounts before the logarithm, in the order of featureNames: an object with so many properties is slow. */
   readonly amounts = zeros.slice();
 
   constructor(facts: PlanFacts) {
     this.facts = facts;
+    this.#relations = byName(facts.relations);
   }
 
   amount(name: FeatureName): number {
@@ -59,9 +63,7 @@ export class WorkSums {
 
   protected tableOf(node: PlanNode): RelationFacts | null {
     const name = node['Relation Name'];
-    if (name === undefined) return null;
-    const schema = node.Schema ?? '';
-    return this.facts.relations.find((each) => each.name === name && each.schema === schema) ?? null;
+    return name === undefined ? null : (this.#relations.get(node.Schema ?? '', name) ?? null);
   }
 
   protected hash(bytes: number): void {
