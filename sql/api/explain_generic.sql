@@ -3,8 +3,8 @@
 -- in their place, where they are known, or null. Returns {"plan": the text of EXPLAIN (FORMAT JSON, VERBOSE) | null, "own_plan": what
 -- it says of own | null, "sqlstate", "message": what the server has against it, where it could not be planned, or null; own_plan may still
 -- be there, "work_mem": bytes that a sort or a hash of the caller may take}.
--- Its text is no part of any other statement before the server itself has found one statement alone in it: a cursor is
--- refused for more, and a text without a semicolon is never more. Planning calls functions that are declared immutable or
+-- Its text is no part of any other statement before it is known to be one alone: a text without a semicolon is never more,
+-- and with one the server itself has to open a cursor for it, which it refuses for more. Planning calls functions that are declared immutable or
 -- stable where their arguments are constant; here it does so in a subtransaction that is read-only and rolled back, with the caller's own rights.
 -- Where planning itself calls it, the SQLSTATE is PM002 and nothing is planned.
 -- With the rights and the search_path of the caller: names resolve as the caller's would. It uses nothing of schema maint, so that its body can be had by others.
@@ -40,25 +40,24 @@ begin
         pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
         pg_catalog.set_config('maint.planning', 'on', true)];
       if own is not null then
-        open cursor for execute 'explain (format json, verbose) ' || own;
-        fetch cursor into own_plan;
-        close cursor;
-      end if;
-      if parameters = 0 or modern then
-        open cursor for execute case when modern then 'explain (format json, verbose, generic_plan) '
-          else 'explain (format json, verbose) ' end || query;
-      else
-        if pg_catalog.strpos(query, ';') > 0 then
-          open cursor for execute 'explain ' || as_null;
+        if pg_catalog.strpos(own, ';') > 0 then
+          open cursor for execute 'explain ' || own;
           close cursor;
         end if;
-        execute 'prepare "pg-maint plans this" as ' || query;
-        open cursor for execute 'explain (format json, verbose) execute "pg-maint plans this" ('
-          || pg_catalog.repeat('null,', parameters - 1) || 'null)';
+        execute 'explain (format json, verbose) ' || own into own_plan;
       end if;
-      fetch cursor into plan;
-      close cursor;
-      if parameters > 0 and not modern then
+      if pg_catalog.strpos(query, ';') > 0 then
+        open cursor for execute 'explain ' || case when parameters = 0 then query else as_null end;
+        close cursor;
+      end if;
+      if modern then
+        execute 'explain (format json, verbose, generic_plan) ' || query into plan;
+      elsif parameters = 0 then
+        execute 'explain (format json, verbose) ' || query into plan;
+      else
+        execute 'prepare "pg-maint plans this" as ' || query;
+        execute 'explain (format json, verbose) execute "pg-maint plans this" ('
+          || pg_catalog.repeat('null,', parameters - 1) || 'null)' into plan;
         deallocate "pg-maint plans this";
       end if;
       raise exception using errcode = 'PM000';

@@ -40,8 +40,8 @@ const modelExpression = `(
   from maint.query_risk_model as m)`;
 
 interface ModelAnswer {
-  model_id: number | null;
-  slow_ms: number | null;
+  model_id: number;
+  slow_ms: number;
   limits: ConfiguredLimits;
   content: QueryRiskModel | null;
 }
@@ -64,8 +64,9 @@ function allowed(reason: string, modelId: number | null, known: Partial<Judgemen
 const rounded = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits;
 
 /** The model in use; null where there is none, or one of other features. */
-function modelOf({ model_id: id, content }: ModelAnswer, session: Session): QueryRiskModel | null {
-  if (id === null) return null;
+function modelOf(answer: ModelAnswer | null, session: Session): QueryRiskModel | null {
+  if (answer === null) return null;
+  const { model_id: id, content } = answer;
   if (content) session.model = { id, model: content };
   const model = content ?? session.model?.model;
   return model?.feature_version === featureVersion ? model : null;
@@ -75,13 +76,13 @@ function modelOf({ model_id: id, content }: ModelAnswer, session: Session): Quer
 export function* judgeQuery(text: string | null, session: Session): Program<Judgement> {
   const read = readQuery(text ?? '');
   if ('problem' in read) return allowed(read.problem, null);
-  const { explained, value: answer } = yield* explainReadBeside<ModelAnswer>(
+  const { explained, value: answer } = yield* explainReadBeside<ModelAnswer | null>(
     read,
     session.plans,
     modelExpression,
     session.model?.id ?? null,
   );
-  const modelId = answer.model_id;
+  const modelId = answer?.model_id ?? null;
   const model = modelOf(answer, session);
   if ('problem' in explained) {
     if (explained.problem === 'not_planned' && explained.sqlstate === sqlstate.askedWhilePlanning)
@@ -92,7 +93,7 @@ export function* judgeQuery(text: string | null, session: Session): Program<Judg
   const { features, own } = explained;
   // Before the model is asked: what reads no table has nothing to wait for, whatever a model makes of it.
   if (touchesNoTable(features)) return allowed('no_table', modelId, { risk: 0, confidence: 1 });
-  if (model === null)
+  if (answer === null || model === null)
     return allowed(modelId === null ? 'no_model' : 'no_model: the one there is has other features', modelId);
   const assessed = assess(model, features, own);
   const judgement: Judgement = {
@@ -111,7 +112,7 @@ export function* judgeQuery(text: string | null, session: Session): Program<Judg
     ...judgement,
     decision: assessed.risk >= limits.block_risk ? 'block' : 'warn',
     reasons: [
-      `slow: likely to take more than ${answer.slow_ms ?? 0} ms`,
+      `slow: likely to take more than ${answer.slow_ms} ms`,
       ...reasonsFor(model, own ?? features, reasonsTold),
     ],
   };

@@ -49,8 +49,11 @@ class Sources<Facts> {
   }
 }
 
+/** Not where the clock was set back, either. */
+const isFresh = ({ until }: Source, now: number): boolean => until > now && until <= now + keptMs;
+
 export const areFresh = (sources: readonly Source[], now: number): boolean =>
-  sources.every(({ until }) => until > now);
+  sources.every((source) => isFresh(source, now));
 
 export class KnownFacts {
   readonly #tables = new Sources<RelationFacts>();
@@ -62,7 +65,7 @@ export class KnownFacts {
     this.#tables.makeRoom();
     this.#changedTables.makeRoom();
     this.#functions.makeRoom();
-    const isOld = (source: Source | undefined): boolean => source === undefined || source.until <= now;
+    const isOld = (source: Source | undefined): boolean => !source || !isFresh(source, now);
     const relations = wanted.relations.filter(([schema, name, changed]) =>
       isOld(this.#tablesOf(changed).get(schema, name)),
     );

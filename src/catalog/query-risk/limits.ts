@@ -11,11 +11,16 @@ export const defaultLimits = {
 export type Limits = typeof defaultLimits;
 
 /** By their paths, as they are configured; null where none is. */
-export type ConfiguredLimits = Readonly<Record<string, number>> | null;
+export type ConfiguredLimits = Readonly<Record<string, unknown>> | null;
+
+/** As maint.setting_problem has it, whatever is no number from 0 to 1 counts for nothing. */
+const isLimit = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= 1;
 
 export function limitsOf(configured: ConfiguredLimits): Limits {
-  const limit = (name: keyof Limits): number =>
-    configured?.[`features.ml_interception.${name}`] ?? defaultLimits[name];
+  const limit = (name: keyof Limits): number => {
+    const value = configured?.[`features.ml_interception.${name}`];
+    return isLimit(value) ? value : defaultLimits[name];
+  };
   return {
     warn_risk: limit('warn_risk'),
     block_risk: limit('block_risk'),
