@@ -23,7 +23,7 @@ declare
   table_oid oid;
   fact jsonb;
   more jsonb;
-  facts jsonb := '[]';
+  facts jsonb[] := '{}';
   bodies jsonb := '{}';
 begin
   -- One after the other: a plan has few, and the queries stay small.
@@ -67,7 +67,7 @@ begin
       group by p.proname
     ) as f;
   end if;
-  return jsonb_build_object('relations', facts, 'functions', bodies);
+  return jsonb_build_object('relations', to_jsonb(facts), 'functions', bodies);
 end
 $function$;
 comment on function maint.plan_facts(jsonb) is
