@@ -111,6 +111,24 @@ async function costOfAsking(
   return times.map((each) => ({ asking: median(each.asking), planning: median(each.planning) }));
 }
 
+/** Ids in a list: a text that programs make, and longer than people write. */
+const listLengths = [5000, 20_000];
+
+/** Milliseconds on the processor of query_risk for a list of so many ids, for each of them; the least of three. */
+async function costOfLists(client: pg.Client): Promise<number[]> {
+  const costs: number[] = [];
+  for (const length of listLengths) {
+    const times: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const ids = Array.from({ length }, (_, index) => index * 3 + round);
+      const text = `select * from orders where id in (${ids.join(', ')})`;
+      times.push(await processorTime(client, () => client.query('select maint.query_risk($1)', [text])));
+    }
+    costs.push(Math.min(...times) / length);
+  }
+  return costs;
+}
+
 async function storeModel(client: pg.Client, observed: readonly Observed[]): Promise<void> {
   const training = observed.filter(({ span }) => span === 0).map(sampleOf);
   const held = observed.filter(({ span }) => span === 1).map(sampleOf);
@@ -225,12 +243,16 @@ async function main(): Promise<void> {
       client,
       observed.filter(({ span }) => span === 1),
     );
+    const [short = NaN, long = NaN] = await costOfLists(client);
     const asking = median(times.map((each) => each.asking));
     const planning = median(times.map((each) => each.planning));
     const added = median(times.map((each) => each.asking - each.planning));
     say();
     say(
       `query_risk of ${times.length} statements, ${askedRounds} times each: median ${asking.toFixed(2)} ms of the processor; the server’s own planning ${planning.toFixed(2)} ms, ratio ${ratio(asking / planning)}`,
+    );
+    say(
+      `query_risk of a list of ${listLengths.join(' and ')} ids: ${(short * 1000).toFixed(1)} and ${(long * 1000).toFixed(1)} µs of the processor an id, ratio ${ratio(long / short)}`,
     );
     say();
     aim(
@@ -246,6 +268,10 @@ async function main(): Promise<void> {
     aim(
       `training on ${trainingSamples} samples under 5 s of the processor: ${(training / 1000).toFixed(1)} s`,
       training < 5000,
+    );
+    aim(
+      `a list four times as long takes at most 8 times as long: ${ratio((4 * long) / short)}`,
+      long / short <= 1.5,
     );
     aim(`query_risk adds under 1 ms to planning in the median: ${added.toFixed(2)} ms`, added < 1);
   } finally {

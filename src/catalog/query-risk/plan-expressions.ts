@@ -24,7 +24,8 @@ const name = /"[^"]+"|[A-Za-z_][\w$]*/g;
 
 const connective = / (AND|OR) /g;
 const columnInCall = /[a-z_]\([^()]*[a-z_]/i;
-const comparison = /([\w".]+)\)?(?:::[\w ]+?)? (<=?|>=?) (?:\(*\$\d+)/g;
+// From the beginning of a name only, as above.
+const comparison = /(?<![\w".])([\w".]+)\)?(?:::[\w ]+?)? (<=?|>=?) (?:\(*\$\d+)/g;
 
 const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);
 

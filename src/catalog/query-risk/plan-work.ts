@@ -260,7 +260,7 @@ export class PlanWork extends WorkSums {
       this.work(rows, 'group');
     } else this.work(input, 'aggregated_row');
     // count(DISTINCT x) and percentiles sort within the node, which no plan shows.
-    const sorting = output.filter((text) => /\((DISTINCT .*|.* ORDER BY .*)\)|WITHIN GROUP/.test(text));
+    const sorting = output.filter((text) => /\(DISTINCT | ORDER BY |WITHIN GROUP/.test(text));
     for (const text of sorting) {
       const isText = this.bytesIn(expressionOf(text), null).bytes > 0;
       this.work(input * log2(input), isText ? 'text_comparison' : 'comparison');

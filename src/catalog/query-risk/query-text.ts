@@ -186,23 +186,37 @@ function isSign(significant: readonly Token[], index: number): boolean {
   return before?.kind === 'other' && ![')', ']'].includes(before.text);
 }
 
-/** Where a number is a column's position, a length or a type's modifier, and no constant of the query. */
-function isStructural(significant: readonly Token[], index: number): boolean {
-  if (significant[index]?.kind !== 'number') return false;
-  // `order by 1, 2` and `group by 1`: back over numbers, commas and directions to the BY.
-  let at = index - 1;
-  while (
-    significant[at]?.text === ',' ||
-    significant[at]?.kind === 'number' ||
-    ['asc', 'desc', 'nulls', 'first', 'last'].includes(lower(significant[at]))
-  )
-    at -= 1;
-  if (lower(significant[at]) === 'by') return true;
-  // `numeric(10, 2)`, `varchar(20)`: a type after :: or AS.
-  at = index - 1;
-  while (significant[at]?.text === ',' || significant[at]?.kind === 'number') at -= 1;
-  if (significant[at]?.text !== '(' || significant[at - 1]?.kind !== 'word') return false;
-  return significant[at - 2]?.text === ':' || lower(significant[at - 2]) === 'as';
+/** Words within a list of columns to group or order by. */
+const directions: ReadonlySet<string> = new Set(['asc', 'desc', 'nulls', 'first', 'last']);
+
+/** What stands before the list that a number is in. Followed token by token: to look back from each would take the square of a long list. */
+class ListBefore {
+  readonly #significant: readonly Token[];
+  /** Of the last token that is neither a number nor a comma; nor a direction. */
+  #numbers = -1;
+  #columns = -1;
+
+  constructor(significant: readonly Token[]) {
+    this.#significant = significant;
+  }
+
+  /** To be told every token in its order, after it was asked about. */
+  pass(index: number): void {
+    const token = this.#significant[index];
+    if (token?.kind === 'number' || token?.text === ',') return;
+    this.#numbers = index;
+    if (!directions.has(lower(token))) this.#columns = index;
+  }
+
+  /** Where the next number is a column's position, a length or a type's modifier, and no constant of the query. */
+  isStructural(): boolean {
+    // `order by 1, 2` and `group by 1`: back over numbers, commas and directions to the BY.
+    if (lower(this.#significant[this.#columns]) === 'by') return true;
+    // `numeric(10, 2)`, `varchar(20)`: a type after :: or AS.
+    const at = this.#numbers;
+    if (this.#significant[at]?.text !== '(' || this.#significant[at - 1]?.kind !== 'word') return false;
+    return this.#significant[at - 2]?.text === ':' || lower(this.#significant[at - 2]) === 'as';
+  }
 }
 
 /**
@@ -248,14 +262,15 @@ function generalise(tokens: readonly Token[], parameters: number): { general: st
   let count = parameters;
   let index = -1;
   let dropped = -1;
+  const before = new ListBefore(significant);
   for (const token of tokens) {
     if (token.kind === 'space') {
       pieces.push(' ');
       continue;
     }
     index += 1;
-    const constant =
-      token.kind === 'string' || (token.kind === 'number' && !isStructural(significant, index));
+    const constant = token.kind === 'string' || (token.kind === 'number' && !before.isStructural());
+    before.pass(index);
     // The server makes one constant of a sign and a number.
     if (constant && isSign(significant, index - 1)) pieces[pieces.lastIndexOf('-')] = ' ';
     if (!constant && token.kind !== 'parameter') {
@@ -268,7 +283,8 @@ function generalise(tokens: readonly Token[], parameters: number): { general: st
     if (type === null || dropped === index - 1) pieces.push(`${name} `);
     else {
       // The type's name was written already: take it back.
-      const at = pieces.map((piece) => piece.toLowerCase()).lastIndexOf(type);
+      let at = pieces.length - 1;
+      while (at > 0 && pieces[at]?.toLowerCase() !== type) at -= 1;
       pieces.splice(at, 1);
       pieces.push(`cast(${name} as ${type})`);
       dropped = index;
