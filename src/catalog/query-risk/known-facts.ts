@@ -26,6 +26,7 @@ export interface SourcedFacts extends Omit<PlanFacts, 'work_mem'> {
   sources: readonly Source[];
 }
 
+/** What was said of things of one kind. */
 class Sources<Facts> {
   readonly #known = new NameMap<Source<Facts>>();
 
