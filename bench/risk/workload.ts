@@ -18,17 +18,15 @@ export interface Observed {
   template: string;
   control: boolean;
   queryid: string;
-  /** With constants, as a client sent it. */
-  raw: string;
-  /** The same with others, for each number. */
+  /** As a client sends it, with other constants for each number; none that it was executed with. */
   withOthers: (number: number) => string;
   features: number[];
-  /** Of the plan for the constants of `raw`, as maint.query_risk has them. */
+  /** Of the plan for the constants it was last executed with, as maint.query_risk has them. */
   own: number[] | null;
   cost: number;
   calls: number;
   mean_ms: number;
-  /** The planner's cost with the constants of `raw`, for comparison: what no history of statements knows. */
+  /** The planner's cost with these constants, for comparison: what no history of statements knows. */
   cost_with_constants: number | null;
 }
 
@@ -229,7 +227,6 @@ export async function runWorkload(client: pg.Client, options: WorkloadOptions): 
         template: of.statement.template.name,
         control: of.statement.template.control ?? false,
         queryid: row.queryid,
-        raw: text,
         withOthers: (number) =>
           of.statement.template.make(drawFrom(of.statement.shape, of.statement.shape + othersFrom + number)),
         ...plan,

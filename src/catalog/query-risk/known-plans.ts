@@ -28,9 +28,8 @@ export class KnownPlans {
   readonly #facts = new KnownFacts();
   readonly #plans = new TextMemory<KnownPlan>(mostCharacters);
 
-  *read(plan: ExplainedPlan, workMem: number): Program<KnownPlan> {
-    const now = yield* clock();
-    return yield* this.#read(plan, wantedFacts(plan), workMem, now);
+  *read(plan: ExplainedPlan, workMem: number): Program<PlanRead> {
+    return yield* this.#read(plan, workMem, yield* clock());
   }
 
   /** As EXPLAIN has it: the same text is not read twice, unless the facts are others. */
@@ -43,12 +42,13 @@ export class KnownPlans {
       if (areSame(sources, known.sources)) return known;
     }
     const [plan] = JSON.parse(text) as [ExplainedPlan];
-    const read = yield* this.#read(plan, wantedFacts(plan), workMem, now);
+    const read = yield* this.#read(plan, workMem, now);
     this.#plans.set(text, read);
     return read;
   }
 
-  *#read(plan: ExplainedPlan, wanted: WantedFacts, workMem: number, now: number): Program<KnownPlan> {
+  *#read(plan: ExplainedPlan, workMem: number, now: number): Program<KnownPlan> {
+    const wanted = wantedFacts(plan);
     const { relations, functions, sources } = yield* this.#facts.of(wanted, now);
     const features = planFeatures(plan, { relations, functions, work_mem: workMem });
     return { features, cost: plan.Plan['Total Cost'], wanted, sources, work_mem: workMem };

@@ -1,4 +1,5 @@
 /** How far a statement is from everything that the model was trained on. */
+import { madeOnce } from '../../core/made-once.ts';
 import { missing } from './trees.ts';
 
 /**
@@ -25,16 +26,8 @@ export function distance(a: readonly number[], b: readonly number[]): number {
   return Math.sqrt(sum / Math.max(1, a.length));
 }
 
-const packedPoints = new WeakMap<KnownRegion, Float64Array>();
-
 /** The points one after the other, in few cache lines: it is asked between other work that has used the caches. */
-function packedOf(region: KnownRegion): Float64Array {
-  const known = packedPoints.get(region);
-  if (known) return known;
-  const packed = Float64Array.from(region.points.flat());
-  packedPoints.set(region, packed);
-  return packed;
-}
+const packedOf = madeOnce(({ points }: KnownRegion) => Float64Array.from(points.flat()));
 
 /** After so many features it is looked whether a point is too far away already: each look may be guessed wrong by the processor. */
 const stride = 8;

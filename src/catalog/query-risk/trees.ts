@@ -3,6 +3,7 @@
  * default direction of missing values. Runs in the database and in Node; the trainer's own prediction is the same to the
  * last bit, which a test holds it to.
  */
+import { madeOnce } from '../../core/made-once.ts';
 
 /**
  * One tree as parallel lists, node 0 is the root. An inner node goes left where `value < threshold`; `feature` is -1 at a
@@ -70,15 +71,7 @@ function pack({ trees }: Forest): PackedForest {
   return packed;
 }
 
-const packedForests = new WeakMap<Forest, PackedForest>();
-
-function packedOf(forest: Forest): PackedForest {
-  const known = packedForests.get(forest);
-  if (known) return known;
-  const packed = pack(forest);
-  packedForests.set(forest, packed);
-  return packed;
-}
+const packedOf = madeOnce(pack);
 
 /** The sum of all trees, before any transformation. A forest is not to be changed after it was asked. */
 export function marginOf(forest: Forest, row: readonly number[]): number {

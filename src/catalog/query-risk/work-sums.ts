@@ -1,4 +1,5 @@
 /** Sums of work, and what expressions add to them: the part of plan-work.ts that looks at texts and names, not at nodes. */
+import { madeOnce } from '../../core/made-once.ts';
 import { featureNames, positionOf, workKinds } from './feature-names.ts';
 import type { FeatureName, WorkKind } from './feature-names.ts';
 import { expressionOf } from './plan-expressions.ts';
@@ -22,16 +23,10 @@ const workPositions: ReadonlyMap<WorkKind, number> = new Map(
 /** V8 keeps an array that ever held a fraction as one of doubles, and its copies too: no copy is converted later. */
 const zeros = featureNames.map(() => NaN).fill(0);
 
-const widthsKnown = new WeakMap<RelationFacts, ReadonlyMap<string, number>>();
-
-/** As a map, made once: the facts of a table are asked for a column many times. */
-function widthsOf(table: RelationFacts): ReadonlyMap<string, number> {
-  const known = widthsKnown.get(table);
-  if (known) return known;
-  const widths = new Map(Object.entries(table.widths));
-  widthsKnown.set(table, widths);
-  return widths;
-}
+/** As a map: the facts of a table are asked for a column many times. */
+const widthsOf = madeOnce(
+  ({ widths }: RelationFacts): ReadonlyMap<string, number> => new Map(Object.entries(widths)),
+);
 
 export class WorkSums {
   protected readonly facts: PlanFacts;
