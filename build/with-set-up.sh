@@ -36,8 +36,15 @@ stamp=node_modules/.pg-maint-packages
 wanted=$(cksum <package-lock.json)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
   echo 'installing the npm packages …' >&2
+  # Before 9.9 npm takes an alias in "overrides" for a version and reads no lock file: Debian 12 has such a one. This
+  # runs on Node.js 16 as well.
+  case $(npm --version) in
+  [0-8].* | 9.[0-8].*) npm='npm exec --yes --package=npm@9.9.4 -- npm' ;;
+  *) npm=npm ;;
+  esac
   # Descriptor 9 stays here: a child that outlives us must not hold the lock.
-  npm ci --no-audit --no-fund --loglevel=error >"$log" 2>&1 9>&- || {
+  # shellcheck disable=SC2086 # several words
+  $npm ci --no-audit --no-fund --loglevel=error >"$log" 2>&1 9>&- || {
     tail -n 15 "$log" >&2
     fail '' "npm could not install the packages (the whole log: $root/$log)." \
       '  The machine needs access to an npm registry: see "npm config get registry", and try "npm ci".'
