@@ -7,6 +7,9 @@ export interface Count {
   skipped: number;
 }
 
+/** How much of a failure is repeated at the end: all of it stands above, and a log may be cut to its last lines. */
+const LINES_OF_A_FAILURE = 40;
+
 /**
  * Reads ava's TAP line by line: counts what it says and turns it into the lines that people read. TAP rather than
  * ava's own display, because that one leaves out how many passed as soon as one fails.
@@ -15,6 +18,9 @@ export class Report {
   readonly count: Count = { passed: 0, failed: 0, skipped: 0 };
   /** Set when ava came to the end of its run; without it the counts are not to be trusted. */
   complete = false;
+  /** For each test that failed: its line, and what ava said below it. */
+  private readonly failures: string[][] = [];
+  private inFailure = false;
   private readonly print: (line: string) => void;
 
   constructor(print: (line: string) => void) {
@@ -24,6 +30,7 @@ export class Report {
   line(line: string): void {
     const test = /^(not )?ok \d+ - (.*?)( # SKIP| # TODO)?$/.exec(line);
     if (test !== null) {
+      this.inFailure = test[1] !== undefined;
       this.test(test[2] ?? '', test[1] === undefined, test[3] !== undefined);
     } else if (/^1\.\.\d+$/.test(line)) {
       this.complete = true;
@@ -31,6 +38,7 @@ export class Report {
       !/^TAP version|^# (tests|pass|skip|todo|fail) \d+$|^ {2}(---|\.\.\.)$/.test(line) &&
       line !== ''
     ) {
+      if (this.inFailure && line.startsWith(' ')) this.failures.at(-1)?.push(line);
       this.print(line);
     }
   }
@@ -44,13 +52,17 @@ export class Report {
       this.print(`${styleText('green', '✔')} ${title}`);
     } else {
       this.count.failed += 1;
-      this.print(`${styleText('red', '✘')} ${title}`);
+      const line = `${styleText('red', '✘')} ${title}`;
+      this.failures.push([line]);
+      this.print(line);
     }
   }
 
-  /** The last line of a run. */
+  /** What failed once more, since who reads a log begins at its end; the last line is the count. */
   closing(): string {
     const { passed, failed, skipped } = this.count;
-    return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+    const count = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+    const again = this.failures.flatMap((lines) => [...lines.slice(0, LINES_OF_A_FAILURE), '']);
+    return [...again, count].join('\n');
   }
 }

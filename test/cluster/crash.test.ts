@@ -1,7 +1,7 @@
 /** A run cut off by a crash: nothing of it is there afterwards, and the next one runs. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { eventually, ownCluster, runMaintenance } from './own-cluster.ts';
+import { crash, eventually, ownCluster, runMaintenance } from './own-cluster.ts';
 import type { OwnCluster } from './own-cluster.ts';
 
 /** A run that has written its first rows and waits, inside a query of a step, for a lock that is not given up. */
@@ -40,7 +40,7 @@ async function nothingRemains(t: ExecutionContext, cluster: OwnCluster): Promise
 test('kill -9 of the backend in the middle of a run: the server recovers and nothing is half recorded', async (t) => {
   const cluster = await ownCluster(t);
   const { pid, ended } = await runUnderWay(cluster);
-  process.kill(pid, 'SIGKILL');
+  await crash(cluster, pid);
   t.true((await ended) instanceof Error);
   await nothingRemains(t, cluster);
 });

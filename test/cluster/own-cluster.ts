@@ -1,4 +1,5 @@
 /** A server of a test's own, for what no other test must notice: it is stopped, damaged, killed or copied. */
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -84,6 +85,17 @@ export async function connectTo(url: string): Promise<pg.Client> {
   client.on('error', () => undefined);
   await client.connect();
   return client;
+}
+
+/**
+ * kill -9 of one backend. The server has begun its recovery when this ends: before that it still takes connections,
+ * to cut them a moment later.
+ */
+export async function crash(cluster: OwnCluster, pid: number): Promise<void> {
+  const witness = await cluster.connect();
+  const cut = once(witness, 'end');
+  process.kill(pid, 'SIGKILL');
+  await cut;
 }
 
 /** Runs one of PostgreSQL's programs as the account that the server runs under. */

@@ -1,9 +1,8 @@
 /** The history of statements over resets, evictions, a restart and a crash, on a server of its own. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type pg from 'pg';
 import { pgbench } from '../support/workload.ts';
-import { eventually, ownCluster, urlOf } from './own-cluster.ts';
+import { crash, eventually, ownCluster, urlOf } from './own-cluster.ts';
 
 async function snapshot(
   client: pg.Client,
@@ -140,8 +139,7 @@ test('a restart keeps the counters, a crash loses them; neither is counted twice
 
   await ask(5);
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-  process.kill(rows[0]!.pid, 'SIGKILL');
-  await sleep(100);
+  await crash(cluster, rows[0]!.pid);
   client = await eventually(() => cluster.connect());
   await ask(4);
   t.true((await snapshot(client)).counters_lost);
