@@ -1,5 +1,4 @@
 /** A server of a test's own, for what no other test must notice: it is stopped, damaged, killed or copied. */
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -93,7 +92,9 @@ export async function connectTo(url: string): Promise<pg.Client> {
  */
 export async function crash(cluster: OwnCluster, pid: number): Promise<void> {
   const witness = await cluster.connect();
-  const cut = once(witness, 'end');
+  const cut = new Promise<void>((settle) => {
+    witness.once('end', settle);
+  });
   process.kill(pid, 'SIGKILL');
   await cut;
 }
