@@ -1,7 +1,7 @@
 /** Makes build/out/sql (what an installation puts into a database) and build/out/worker (the command pg-maint). */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { installScripts } from '../src/worker/install-script.ts';
 import { makeManifest } from './manifest.ts';
@@ -45,10 +45,13 @@ export async function queryRiskBody(): Promise<string> {
   return `if (!globalThis[${name}]) {\n${script}\nglobalThis[${name}] = maint.judge;\n}\nreturn globalThis[${name}](query);\n`;
 }
 
-/** Writes a file only as a whole, so that a reader at any moment sees the old or the new one. */
-function writeWhole(path: string, content: string): void {
+/**
+ * Writes a file only as a whole, so that a reader at any moment sees the old or the new one; beside the folders that are
+ * listed by others, so that none of them meets half a file.
+ */
+function writeWhole(path: string, content: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}`;
+  const temporary = join(outDirectory, `${basename(path)}.${process.pid}`);
   writeFileSync(temporary, content);
   renameSync(temporary, path);
 }
@@ -61,13 +64,14 @@ async function buildWorker(): Promise<void> {
     absWorkingDir: repository,
     outdir: join(outDirectory, 'worker'),
     bundle: true,
+    write: false,
     platform: 'node',
     target: 'node22',
     format: 'esm',
     legalComments: 'none',
     logLevel: 'warning',
   } as const;
-  await build({
+  const commands = await build({
     ...shared,
     entryPoints: {
       'pg-maint': join(repository, 'src/worker/cli.ts'),
@@ -77,7 +81,7 @@ async function buildWorker(): Promise<void> {
     banner: { js: '#!/usr/bin/env node' },
   });
   // The training process, with danfojs in it: whoever installs pg-maint needs none of what that library drags along.
-  await build({
+  const training = await build({
     ...shared,
     entryPoints: { training: join(repository, 'src/worker/ml/training.ts') },
     external: ['ml-xgboost'],
@@ -87,6 +91,8 @@ async function buildWorker(): Promise<void> {
       js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
     },
   });
+  for (const { path, contents } of [...commands.outputFiles, ...training.outputFiles])
+    writeWhole(path, contents);
 }
 
 export async function buildBundle(): Promise<void> {

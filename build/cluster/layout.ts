@@ -39,8 +39,15 @@ export function layoutOf(directory: string): Layout {
 }
 
 export function readMarker(layout: Layout): Marker | null {
-  if (!existsSync(layout.marker)) return null;
-  const marker = JSON.parse(readFileSync(layout.marker, 'utf8')) as Partial<Marker>;
+  let text: string;
+  try {
+    text = readFileSync(layout.marker, 'utf8');
+  } catch (error) {
+    // Not only where there never was one: another run may be removing what a killed one left.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const marker = JSON.parse(text) as Partial<Marker>;
   return marker.madeBy === 'pg-maint' ? (marker as Marker) : null;
 }
 

@@ -15,8 +15,8 @@ const throwAwaySettings: Record<string, string> = {
   full_page_writes: 'off',
   synchronous_commit: 'off',
   shared_preload_libraries: 'pg_stat_statements',
-  // All tests share it; with the default of 5000 they push each other's statements out.
-  'pg_stat_statements.max': '50000',
+  // All tests share it and bring some 100,000 statements; with the default of 5000 they push each other's out.
+  'pg_stat_statements.max': '200000',
   track_io_timing: 'on',
   max_connections: '200',
   max_prepared_transactions: '10',

@@ -117,6 +117,7 @@ const workInProgressQuery = `
     from pg_catalog.pg_stat_progress_create_index as p
     cross join lateral (values (p.relid), (p.index_relid)) as named (oid)
     where named.oid <> 0
+      and p.datid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
   ) as work
   order by work.oid, work.pid`;
 

@@ -4,7 +4,7 @@
  */
 
 export const sqlstate = {
-  /** There is no database of that name. */
+  /** There is no database of that name, or none any more. */
   invalidCatalogName: '3D000',
   invalidSchemaName: '3F000',
   serializationFailure: '40001',

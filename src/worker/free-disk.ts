@@ -80,8 +80,9 @@ async function spaceOf(path: string): Promise<{ device: number; free: number; to
 /** Connection -> the directory that was found to be its server's: as long as it lasts, it leads to the same server. */
 const proven = new WeakMap<pg.ClientBase, string>();
 
+const unknown = (reason: string): FreeDisk => ({ known: false, places: [], reason });
+
 async function ofFileSystems(client: pg.ClientBase, tablespaceOid: number): Promise<FreeDisk> {
-  const unknown = (reason: string): FreeDisk => ({ known: false, places: [], reason });
   const facts = await queryRow<Facts>(client, factsQuery, [tablespaceOid]);
   const { data_directory: directory, tablespace } = facts;
   if (directory === null)
@@ -129,9 +130,13 @@ async function ofConfiguration(client: pg.ClientBase, totalGigabytes: number): P
     };
     return { known: true, places: [place], reason: null };
   } catch (error) {
-    if (sqlstateOf(error) !== sqlstate.insufficientPrivilege) throw error;
-    const reason = `what the databases take is told to members of pg_monitor only: ${messageOf(error)}`;
-    return { known: false, places: [], reason };
+    const state = sqlstateOf(error);
+    if (state === sqlstate.insufficientPrivilege)
+      return unknown(`what the databases take is told to members of pg_monitor only: ${messageOf(error)}`);
+    // One that is listed may be dropped before its size is asked, which is an error to all but superusers.
+    if (state === sqlstate.invalidCatalogName)
+      return unknown(`a database was dropped while their sizes were asked: ${messageOf(error)}`);
+    throw error;
   }
 }
 

@@ -96,7 +96,8 @@ async function deleteJobs(client: pg.Client, actionId: number): Promise<void> {
 
 /**
  * Takes away jobs whose worker is silent, or did not get to say that its action is over: they keep others of the same
- * table waiting. Gives each queued action that has none a new one.
+ * table waiting. Gives each queued action that has none a new one, but not where the letter that it was given up still
+ * waits: the new job would have all its attempts before it, and keep the letter from being heard.
  */
 async function replaceJobs(client: pg.Client): Promise<void> {
   await client.query(
@@ -115,7 +116,7 @@ async function replaceJobs(client: pg.Client): Promise<void> {
      from maint.action as a
      where a.status = 'queued' and not exists (
        select from pgboss.job as j
-       where j.name = 'maint_action' and j.state <= 'active' and j.data ->> 'action_id' = a.action_id::text)
+       where j.name in ('maint_action', 'maint_dead') and j.state <= 'active' and j.data ->> 'action_id' = a.action_id::text)
      order by a.action_id`,
   );
 }

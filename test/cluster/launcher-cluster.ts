@@ -114,7 +114,10 @@ export function processesWith(text: string): Process[] {
     });
 }
 
-/** Waits until exactly so many processes have a text in their command line. */
+/**
+ * Waits until exactly so many processes have a text in their command line: what a shell has just forked has its words
+ * until it becomes the program that was asked for.
+ */
 export async function waitForProcesses(text: string, count: number): Promise<Process[]> {
   return await eventually(() => {
     const found = processesWith(text);

@@ -81,6 +81,8 @@ test.serial('a reload stops it, starts it, replaces it, or leaves it alone', asy
   const cluster = await launcherCluster(t, { 'maint_launcher.command': path });
   const client = await cluster.connect();
   const launcher = await launcherPid(client);
+  const told = (): string =>
+    [...cluster.log().matchAll(/maint launcher: (started|stopped) "/g)].map(([, what]) => what).join(' ');
   const [first] = await waitForProcesses(folder, 1);
 
   await cluster.reload({ work_mem: '5MB', 'maint_launcher.stop_timeout': '7s' });
@@ -101,18 +103,18 @@ test.serial('a reload stops it, starts it, replaces it, or leaves it alone', asy
   await cluster.reload({ 'maint_launcher.enabled': 'on' });
   const [second] = await waitForProcesses(folder, 1);
   t.not(second!.pid, first!.pid);
-  t.is(
-    [...cluster.log().matchAll(/maint launcher: (started|stopped) "/g)].map(([, what]) => what).join(' '),
-    'started stopped started',
-    'the reload of other settings has not replaced it',
-  );
+  await waitForLog(cluster, /started "[^]*stopped "[^]*started "/);
+  t.is(told(), 'started stopped started', 'the reload of other settings has not replaced it');
 
   await cluster.reload({ 'maint_launcher.command': `${path} other` });
   await waitForProcesses('command.sh other', 1);
-  t.is(processesWith(folder).length, 1);
+  await waitForProcesses(folder, 1);
   await cluster.reload({ 'maint_launcher.databases': 'shop' });
   await waitForProcesses('command.sh other --database postgresql:///shop', 1);
-  t.is(processesWith(folder).length, 1);
+  await waitForProcesses(folder, 1);
+  // It is told once the old one has ended, so this order says that there were never two.
+  await waitForLog(cluster, /(started "[^]*stopped "[^]*){3}started "/);
+  t.is(told(), 'started stopped started stopped started stopped started');
   t.is(await launcherPid(client), launcher);
 });
 
@@ -196,7 +198,7 @@ test.serial('never on a standby, and at once after its promotion', async (t) => 
   await waitForProcesses(folder, 1);
   const standby = await startStandby(t, primary, 'postgres');
   await standby.query('select pg_sleep(1)');
-  t.is(processesWith(folder).length, 1);
+  await waitForProcesses(folder, 1);
   t.is(
     (await standby.query(`select from pg_stat_activity where backend_type = 'maint launcher'`)).rowCount,
     0,

@@ -41,6 +41,8 @@ const setUp: SetUp = async (database) => {
   await database.query('create index growing on shop.grown (a)');
   await openTransaction(database, `insert into shop.grown values (9, 'x')`);
   await waitUntilBlocked(database, await startStatement(database, 'reindex index concurrently shop.growing'));
+  // What was counted is to be seen now, not in the middle of a run.
+  await database.query('select pg_stat_force_next_flush()');
 };
 
 export default setUp;

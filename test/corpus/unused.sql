@@ -2,7 +2,7 @@
 --! config features.index_cleanup.days_unused 0
 --! config features.index_cleanup.min_scans 3
 create schema app;
-create table app.book (id int primary key, title text, year int, pages int, shelf int, code text unique);
+create table app.book (id int primary key, title text, year int, pages int, shelf int, code text unique) with (autovacuum_enabled = false);
 insert into app.book select i, 't' || i, 1900 + i % 100, i, i % 10, 'c' || i from generate_series(1, 2000) as i;
 create index book_title on app.book (title);
 create index book_year on app.book (year);
@@ -17,7 +17,7 @@ create unique index book_title_once on app.book (title, id);
 --! not index.unused app.book_year
 
 -- Scanned, but too seldom; scanned often enough by a bitmap, or for its order.
-create table app.visit (at int, place int, who int, bits int);
+create table app.visit (at int, place int, who int, bits int) with (autovacuum_enabled = false);
 insert into app.visit select i, i % 50, i % 40, i % 30 from generate_series(1, 2000) as i;
 create index visit_at on app.visit (at);
 create index visit_place on app.visit (place);
@@ -29,7 +29,7 @@ create index visit_bits on app.visit (bits);
 --! not index.unused app.visit_place app.visit_who
 
 -- Every access method counts.
-create table app.shape (spot point, tags int[], at int, kind int);
+create table app.shape (spot point, tags int[], at int, kind int) with (autovacuum_enabled = false);
 insert into app.shape select point(i, i), array[i], i, i % 5 from generate_series(1, 1000) as i;
 create index shape_spot on app.shape using gist (spot);
 create index shape_spot_sp on app.shape using spgist (spot);
@@ -37,7 +37,7 @@ create index shape_tags on app.shape using gin (tags);
 create index shape_at on app.shape using brin (at);
 create index shape_kind on app.shape using hash (kind);
 --! index.unused app.shape_spot app.shape_spot_sp app.shape_tags app.shape_at app.shape_kind
-create table app.shape_read (spot point, tags int[], at int, kind int);
+create table app.shape_read (spot point, tags int[], at int, kind int) with (autovacuum_enabled = false);
 insert into app.shape_read select point(i, i), array[i], i, i % 5 from generate_series(1, 1000) as i;
 create index shape_read_spot on app.shape_read using gist (spot);
 create index shape_read_tags on app.shape_read using gin (tags);
@@ -84,8 +84,8 @@ create index mail_upper on app.mail (upper(address));
 
 -- Trees: scans of any partition are the tree's; one finding at the root.
 create table app.log (k int, a int, b int) partition by list (k);
-create table app.log_1 partition of app.log for values in (1);
-create table app.log_2 partition of app.log for values in (2);
+create table app.log_1 partition of app.log for values in (1) with (autovacuum_enabled = false);
+create table app.log_2 partition of app.log for values in (2) with (autovacuum_enabled = false);
 insert into app.log select 1 + i % 2, i, i from generate_series(1, 2000) as i;
 create index log_a on app.log (a);
 create index log_b on app.log (b);

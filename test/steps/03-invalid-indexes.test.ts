@@ -1,5 +1,9 @@
 import test from 'ava';
+import { workInProgress } from '../../src/catalog/invalid-indexes.ts';
+import { runAsync } from '../../src/core/drivers.ts';
+import { connectionHost } from '../../src/worker/host.ts';
 import { createDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
 import { hostileNames } from '../support/names.ts';
 import { makeInvalidIndex, makeTable, quoted, quotedTable } from '../support/broken-indexes.ts';
 import type { IndexName } from '../support/broken-indexes.ts';
@@ -213,4 +217,23 @@ test('auto_cleanup can be off for one schema, and the feature for all', async (t
   t.is(result.steps['invalid_indexes']!.reason, 'disabled');
   t.is(result.cleanup['invalid_indexes_found'], null, 'unknown, not zero');
   t.is((await foundNames(database, kind)).length, 2, 'what was not looked at stays open');
+});
+
+test('an index of another database may have the same oid: what is built there is no work here', async (t) => {
+  const [here, there] = [
+    await createDatabase(t, { template: 'installed' }),
+    await createDatabase(t, { template: 'installed' }),
+  ];
+  await makeTable(there, shop);
+  const writer = await openTransaction(there, `insert into ${quotedTable(shop)} values (3, 'w')`);
+  const build = await startStatement(there, `create index concurrently on ${quotedTable(shop)} (a)`);
+  await waitUntilBlocked(there, build);
+  const pidsIn = async (database: TestDatabase): Promise<(number | null)[]> => {
+    const working = await runAsync(workInProgress(), connectionHost(await database.client()));
+    return [...working.values()];
+  };
+  t.true((await pidsIn(there)).includes(build.pid));
+  t.false((await pidsIn(here)).includes(build.pid));
+  await writer.end();
+  t.is(await build.ended, null);
 });

@@ -146,7 +146,7 @@ test('rows that an old snapshot keeps from VACUUM are bloat: a concurrent rebuil
   await waitForRow(
     database,
     `select from pg_stat_progress_create_index
-     where phase = 'waiting for old snapshots' and index_relid <> ${left!.oid}`,
+     where datname = current_database() and phase = 'waiting for old snapshots' and index_relid <> ${left!.oid}`,
   );
   const given = 100 * (1 - (await size('item_id_ccnew')) / before);
   t.true(Math.abs(given - bloat!) < 3, `${given}, and ${bloat} were told`);

@@ -23,6 +23,8 @@ async function shop(t: ExecutionContext): Promise<TestDatabase> {
     insert into shop.orders select n, n % 20000, repeat(md5(n::text), 2) from generate_series(1, 200000) as n;
     create table shop.log (id int, note text)`);
   await database.query('vacuum analyze shop.orders');
+  // Else these rows may be counted as written later.
+  await database.query('select pg_stat_force_next_flush()');
   await configure(database, 'slow_ms', slowMs);
   await configure(database, 'fast_ms', slowMs);
   return database;

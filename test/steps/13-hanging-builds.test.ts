@@ -201,7 +201,7 @@ test('a blocker at work is cancelled, not ended', async (t) => {
   await waitForState(database, busy.pid, 'active');
   await waitForRow(database, `select from pg_locks where pid = $1 and mode = 'RowShareLock'`, [busy.pid]);
   const build = await startStatement(database, createIndex(shop));
-  await waitUntilBlocked(database, build);
+  await waitForPhase(database, build, 'waiting for old snapshots');
   await run(database, { only });
   await anHourLater(database);
   await run(database, { only });

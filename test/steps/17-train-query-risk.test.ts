@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { performQueryRiskTraining } from '../../src/worker/ml/query-risk-job.ts';
@@ -126,21 +127,29 @@ testInDatabase('limits are those that are configured', async (t) => {
   t.is(await ask(), 'allow');
 });
 
+/** A half of all statements in each span of six hours: which ones has nothing to do with what they are. */
+function byLot(seed: number, statement: number, hour: number): boolean {
+  const lot = createHash('sha256').update(`${seed} ${statement} ${Math.floor(hour / 6)}`);
+  return lot.digest().readUInt8() % 2 === 0;
+}
+
 test('shuffled labels: a held-out AUC of a half, and the model is not used', async (t) => {
-  const database = await withTables(t);
-  // Whether a statement is slow in an hour has nothing to do with what it is.
-  await writeHistory(database, 120, (_, index, hour) =>
-    (Math.imul(index * 131 + Math.floor(hour / 6) * 977 + 7, 0x9e37_79b1) >>> 16) % 2 === 0 ? 60 : 1,
-  );
-  await plansOfLongAgo(database);
-  await trainNow(database);
-  const [model] = await database.query<{ active: boolean; auc: number; reason: string }>(
-    'select active, auc::float8, reason from maint.models',
-  );
-  t.true(Math.abs(model!.auc - 0.5) < 0.12, String(model!.auc));
-  t.false(model!.active);
-  t.regex(model!.reason, /no better than|not clearly nearer/);
-  t.regex((await queryRisk(database, 'select a from large where a = 1')).reasons[0]!, notAnswered);
+  const areas: number[] = [];
+  for (let seed = 1; seed <= 5; seed += 1) {
+    const database = await withTables(t);
+    await writeHistory(database, 120, (_, index, hour) => (byLot(seed, index, hour) ? 60 : 1));
+    await plansOfLongAgo(database);
+    await trainNow(database);
+    const [model] = await database.query<{ active: boolean; auc: number; reason: string }>(
+      'select active, auc::float8, reason from maint.models',
+    );
+    areas.push(model!.auc);
+    t.false(model!.active);
+    t.regex(model!.reason, /no better than|not clearly nearer/);
+    t.regex((await queryRisk(database, 'select a from large where a = 1')).reasons[0]!, notAnswered);
+  }
+  const mean = areas.reduce((sum, area) => sum + area, 0) / areas.length;
+  t.true(Math.abs(mean - 0.5) < 0.05, areas.join(' '));
 });
 
 test('a worse model leaves the one in use where it is, and a reset of what is slow does not', async (t) => {
@@ -155,7 +164,7 @@ test('a worse model leaves the one in use where it is, and a reset of what is sl
   t.truthy(first);
   // The time before the last day shows the opposite of what was: nothing to be learned from it holds later.
   await database.query(`update maint.query_sample as q set total_exec_ms = 10 * case when q.total_exec_ms > 100 then 0.1 else 90 end
-    from maint.query_interval as i where i.interval_id = q.interval_id and i.started_at < now() - interval '30 hours'`);
+    from maint.query_interval as i where i.interval_id = q.interval_id and i.started_at < (select max(ended_at) from maint.query_interval) - interval '30 hours'`);
   await trainNow(database);
   t.is(await activeId(), first);
   const [second] = await database.query<{ active: boolean; drift: JsonObject }>(

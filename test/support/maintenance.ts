@@ -117,18 +117,30 @@ export async function waitForRow(
 /** A statement under way on a connection of its own. */
 export interface UnderWay {
   pid: number;
-  /** Settles when the statement ends; `null` or the error it ended with. Never rejects. */
+  /**
+   * Settles when the statement has ended, given up its locks and had its rows counted; `null` or the error it ended
+   * with. Never rejects.
+   */
   ended: Promise<Error | null>;
 }
 
 export async function startStatement(database: TestDatabase, text: string): Promise<UnderWay> {
   const client = await database.client();
   const pid = await backendPid(client);
-  const ended = client.query(text).then(
+  const outcome = client.query(text).then(
     () => null,
     (error: unknown) => error as Error,
   );
+  const ended = outcome.then(async (error) => {
+    await settled(client);
+    return error;
+  });
   return { pid, ended };
+}
+
+/** An error is told before the locks are given up; they are once the session answers again, or is gone. */
+async function settled(client: pg.Client): Promise<void> {
+  await Promise.allSettled([client.query('select pg_catalog.pg_stat_force_next_flush()')]);
 }
 
 async function backendPid(client: pg.Client): Promise<number> {

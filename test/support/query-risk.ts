@@ -19,16 +19,18 @@ export async function queryRisk(database: TestDatabase, query: string | null): P
   return row!.answer;
 }
 
-/** Tables large and small, so that plans differ. */
+/** Tables large and small, so that plans differ. Their statistics are of all rows and of one moment: the same every time. */
 export async function makeTables(database: TestDatabase): Promise<void> {
   await database.query(`
-    create table small (id int primary key, a int, b text);
+    create table small (id int primary key, a int, b text) with (autovacuum_enabled = false);
     insert into small select n, n % 10, md5(n::text) from generate_series(1, 300) as n;
-    create table large (id int primary key, a int, b text, at timestamptz);
+    create table large (id int primary key, a int, b text, at timestamptz) with (autovacuum_enabled = false);
     insert into large select n, n % 1000, md5(n::text), timestamptz '2026-01-01' + n * interval '1 minute'
       from generate_series(1, 40000) as n;
     create index on large (at);
-    analyze small, large`);
+    set default_statistics_target = 200;
+    analyze small, large;
+    reset default_statistics_target`);
 }
 
 /**
@@ -53,8 +55,9 @@ export function texts(): { text: string; slow: boolean }[] {
 }
 
 /**
- * Writes a history of `hours` hours up to now: every statement called in every hour, taking what `milliseconds` says.
- * Its role is the one that owns schema maint.
+ * Writes a history of `hours` hours: every statement called in every hour, taking what `milliseconds` says. It ends where
+ * the spans of a training do, six hours ago at most, so that the time of day makes no other samples of it. Its role is
+ * the one that owns schema maint.
  */
 export async function writeHistory(
   database: TestDatabase,
@@ -73,6 +76,8 @@ export async function writeHistory(
   await database.query(
     `with given as (
        select * from jsonb_to_recordset($1::jsonb) as g (index int, hour int, text text, ms float8)
+     ), history_end as (
+       select date_bin('6 hours', now(), '2000-01-01Z') as ended
      ), texts as (
        insert into maint.query_text (digest, text, length, verb, own, first_seen)
        select distinct on (g.index) md5(g.text), g.text, length(g.text), 'select', false, now() - interval '30 days'
@@ -85,8 +90,8 @@ export async function writeHistory(
      ), intervals as (
        insert into maint.query_interval (started_at, ended_at, snapshots, rolled_up, counters_lost, evictions, unreadable,
          statements)
-       select now() - ($2 - h) * interval '1 hour', now() - ($2 - h - 1) * interval '1 hour', 1, false, false, 0, 0, 0
-       from generate_series(0, $2 - 1) as h returning interval_id, started_at
+       select e.ended - ($2 - h) * interval '1 hour', e.ended - ($2 - h - 1) * interval '1 hour', 1, false, false, 0, 0, 0
+       from generate_series(0, $2 - 1) as h, history_end as e returning interval_id, started_at
      )
      insert into maint.query_sample (interval_id, statement_id, verb, calls, total_exec_ms, total_plan_ms, row_count,
        shared_blks_hit, shared_blks_read, shared_blks_dirtied, shared_blks_written, temp_blks_read, temp_blks_written,
@@ -95,7 +100,8 @@ export async function writeHistory(
      from given as g
      join texts as t on t.text = g.text
      join statements as s on s.text_id = t.text_id
-     join intervals as i on i.started_at = now() - ($2 - g.hour) * interval '1 hour'`,
+     join history_end as e on true
+     join intervals as i on i.started_at = e.ended - ($2 - g.hour) * interval '1 hour'`,
     [JSON.stringify(rows), hours],
   );
 }

@@ -102,10 +102,9 @@ export async function actionRecord(database: TestDatabase, id: number): Promise<
 }
 
 /** Waits for the action's end and returns its row. */
-export async function ended(database: TestDatabase, id: number): Promise<ActionRecord> {
-  await waitForRow(database, 'select from maint.action where action_id = $1 and finished_at is not null', [
-    id,
-  ]);
+export async function ended(database: TestDatabase, id: number, seconds?: number): Promise<ActionRecord> {
+  const query = 'select from maint.action where action_id = $1 and finished_at is not null';
+  await waitForRow(database, query, [id], seconds);
   return await actionRecord(database, id);
 }
 

@@ -1,6 +1,7 @@
 /** Workloads made by real clients: pgbench with scripts of the test's own. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { findPostgres } from '../../build/postgres.ts';
 import { run } from '../../build/run.ts';
@@ -17,13 +18,16 @@ export interface Script {
 
 let scripts = 0;
 
-/** Runs a script to its end; throws where pgbench reports an error. */
+/** Runs a script to its end, until all it did is counted; throws where pgbench reports an error. */
 export async function pgbench(t: ExecutionContext, url: string, script: Script): Promise<void> {
   const folder = temporaryFolder(t);
   mkdirSync(folder, { recursive: true });
   scripts += 1;
   const file = join(folder, `script-${scripts}.sql`);
   writeFileSync(file, `${script.text}\n`);
+  const target = new URL(url);
+  const application = `pgbench ${scripts}`;
+  target.searchParams.set('application_name', application);
   const postgres = await findPostgres({ headers: false });
   await run(join(postgres!.binDirectory, 'pgbench'), [
     '--no-vacuum',
@@ -31,8 +35,18 @@ export async function pgbench(t: ExecutionContext, url: string, script: Script):
     `--client=${script.clients ?? 1}`,
     `--transactions=${script.transactions}`,
     `--file=${file}`,
-    url,
+    target.href,
   ]);
+  // Its sessions count their rows as they end, after pgbench itself has ended.
+  const client = await connectAsOwner(url);
+  try {
+    const left = async (): Promise<boolean> =>
+      ((await client.query('select from pg_stat_activity where application_name = $1', [application]))
+        .rowCount ?? 0) > 0;
+    while (await left()) await sleep(20);
+  } finally {
+    await client.end();
+  }
 }
 
 /** What a worker's chore does once: parses what has not been parsed yet. */

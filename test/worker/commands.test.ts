@@ -57,7 +57,7 @@ test('findings, apply --wait without a worker, the finding is mended, undo bring
 
 test('run --wait follows the actions to their end', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query(`create table many as select n, n % 7 as m from generate_series(1, 300000) as n;
+  await database.query(`create table many with (autovacuum_enabled = false) as select n, n % 7 as m from generate_series(1, 300000) as n;
     select maint.configure('features.statistics_refresh.min_table_size_mb', '0.1')`);
   const worker = startWorker(t, database);
   const said = { out: '', error: '' };

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import test from 'ava';
+import { reconcile } from '../../src/worker/reconcile.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { makeInvalidIndex } from '../support/broken-indexes.ts';
@@ -119,4 +120,29 @@ test('a job whose worker was killed before it claimed is given to another', asyn
   );
   startWorker(t, database);
   t.is((await ended(database, 1)).status, 'succeeded');
+});
+
+test('an action gets no new job while the letter waits that it was given up, and fails by that', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
+  await run(database, { only: ['invalid_indexes'] });
+  // As pg-boss does it: in one statement the job fails and its letter is there.
+  await database.query(
+    `with given_up as (
+       update pgboss.job set state = 'failed' where name = 'maint_action' returning data
+     )
+     insert into pgboss.job (name, data, source_name) select 'maint_dead', g.data, 'maint_action' from given_up as g`,
+  );
+  await reconcile(await database.client());
+  t.deepEqual(
+    await database.query(
+      `select name, state from pgboss.job where name ~ '^maint_(action|dead)$' order by name`,
+    ),
+    [
+      { name: 'maint_action', state: 'failed' },
+      { name: 'maint_dead', state: 'created' },
+    ],
+  );
+  startWorker(t, database);
+  t.is((await ended(database, 1)).status, 'failed');
 });

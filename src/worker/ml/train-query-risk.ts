@@ -327,8 +327,11 @@ export async function trainQueryRisk(
   };
 }
 
-/** A lead below this many standard errors is chance. A useless model in use costs more than a good one a day later. */
-const leastLead = 2;
+/**
+ * A lead below this many standard errors is chance: trained every day, a model of what can't be told would pass 2 once or
+ * twice a year. A useless model in use costs more than a good one some days later.
+ */
+const leastLead = 3;
 
 /** Why a model is not to be used, or null where it is clearly better than both baselines and no worse than the one in use. */
 export function whyNotBetter(metrics: Metrics, inUse: Evaluation | null): string | null {
