@@ -10,6 +10,7 @@ export const sqlstate = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
+  undefinedObject: '42704',
   undefinedFunction: '42883',
   undefinedTable: '42P01',
   invalidFunctionDefinition: '42P13',
@@ -63,6 +64,17 @@ const heldUp: ReadonlySet<string> = new Set([...passes, sqlstate.lockNotAvailabl
 
 export function isHeldUp(state: string): boolean {
   return heldUp.has(state);
+}
+
+/** What a statement names is not there, or not any more. */
+const gone: ReadonlySet<string> = new Set([
+  sqlstate.invalidSchemaName,
+  sqlstate.undefinedObject,
+  sqlstate.undefinedTable,
+]);
+
+export function saysGone(state: string): boolean {
+  return gone.has(state);
 }
 
 /**

@@ -4,7 +4,7 @@
  * whatever ends the worker leaves a row that says how far it came; with its event, so that both are there or neither.
  */
 import type pg from 'pg';
-import { isHeldUp, maySucceedLater, sqlstate } from '../core/sqlstate.ts';
+import { isHeldUp, maySucceedLater, saysGone, sqlstate } from '../core/sqlstate.ts';
 import {
   claim,
   finish,
@@ -174,10 +174,36 @@ async function act(
         return `what it left can't be removed now: ${(problem as Error).message}`;
       },
     );
+    const gone = await whyGone(client, action, error);
+    if (gone !== null) {
+      await finish(client, action, gone.outcome, gone.reason);
+      return done;
+    }
     return { ...(await failed(client, claimed, error, config, signal, left)), failed: true };
   }
   await succeed(client, action, verification);
   return done;
+}
+
+/**
+ * Somebody else may have removed the object between the last probe and the statement: what the probe says now is the
+ * outcome then, and nothing has failed. Null where that was not it.
+ */
+async function whyGone(
+  client: pg.Client,
+  action: ActionRow,
+  error: unknown,
+): Promise<{ outcome: 'skipped' | 'expired'; reason: string } | null> {
+  const state = sqlstateOf(error);
+  if (state === null || !saysGone(state)) return null;
+  try {
+    const probe = await actionKind(action.kind).prepare(client, action);
+    return probe.ok || probe.outcome === 'later' ? null : { outcome: probe.outcome, reason: probe.reason };
+  } catch (problem) {
+    if (sqlstateOf(problem) === null) throw problem;
+    // Not even that can be asked: the first error is what is told.
+    return null;
+  }
 }
 
 /** Throws also where the statement ended without an error and the catalog does not show what it was to do. */

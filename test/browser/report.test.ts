@@ -205,10 +205,11 @@ test('works without a mouse and without eyes', async (t) => {
   t.is(await page.evaluate<string>('document.activeElement.textContent'), 'To the content');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
-  t.regex(page.url(), /#overview$/);
+  await page.waitForURL(/#overview$/);
   const details = page.locator('details').first();
   await details.locator('summary').focus();
   await page.keyboard.press('Enter');
+  await page.locator('details[open]').first().waitFor();
   t.not(await details.getAttribute('open'), null);
   for (const chart of await page.locator('.chart').all()) {
     t.is(await chart.getAttribute('role'), 'img');

@@ -105,8 +105,9 @@ test('what the server throws out and takes in again is counted once', async (t) 
       const columns = Array.from({ length: other + 1 + round * 150 }, () => 'id').join(', ');
       for (let time = 0; time < 8; time += 1) await client.query(`select ${columns} from shop where id = 1`);
     }
-    await ask(1);
-    asked += 1;
+    // So often that it stays until it is looked at.
+    await ask(20);
+    asked += 20;
     thrownOut ||= (await counted(client)) < start + asked;
     const taken = await snapshot(client);
     evictions += taken.evictions;

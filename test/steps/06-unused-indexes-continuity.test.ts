@@ -3,6 +3,9 @@ import test from 'ava';
 import { createDatabase } from '../support/database.ts';
 import { judgeNow, makeShop, passDays, sample, scan, useA, useB } from '../support/index-usage.ts';
 import { foundNames, openFindings } from '../support/maintenance.ts';
+import { awayFromMidnight } from '../support/midnight.ts';
+
+test.beforeEach(awayFromMidnight);
 
 const kind = 'index.unused';
 

@@ -10,6 +10,9 @@ import type { TestDatabase } from '../support/database.ts';
 import { judgeNow, passDays, sample, scan } from '../support/index-usage.ts';
 import { openFindings, queuedActions } from '../support/maintenance.ts';
 import { receiveWal } from '../support/walsender.ts';
+import { awayFromMidnight } from '../support/midnight.ts';
+
+test.beforeEach(awayFromMidnight);
 
 const kind = 'index.unused';
 // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about.

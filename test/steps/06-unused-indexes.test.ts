@@ -15,6 +15,9 @@ import {
 } from '../support/index-usage.ts';
 import { foundNames, openFindings, openTransaction, queuedActions } from '../support/maintenance.ts';
 import { hostileNames } from '../support/names.ts';
+import { awayFromMidnight } from '../support/midnight.ts';
+
+test.beforeEach(awayFromMidnight);
 
 const { escapeIdentifier: quote } = pg;
 const kind = 'index.unused';

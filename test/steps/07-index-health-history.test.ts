@@ -14,6 +14,9 @@ import {
   withItems,
 } from '../support/index-health.ts';
 import { run, waitForRow } from '../support/maintenance.ts';
+import { awayFromMidnight } from '../support/midnight.ts';
+
+test.beforeEach(awayFromMidnight);
 
 interface Sample {
   index_id: number;

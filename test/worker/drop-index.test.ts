@@ -155,3 +155,26 @@ test('the inverse brings back all that was set on the index', async (t) => {
   }
   t.deepEqual(await database.query(state), before);
 });
+
+test('an index that somebody else drops while the statement waits is gone, which is no failure', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`select maint.configure('operational.worker.lock_timeout', '60000')`);
+  await database.query('create table t (a int); create index i on t (a)');
+  const oid = await oidOf(database, 'public', 'i');
+  // In the way of the statement, and of no probe.
+  const other = await openTransaction(database, 'lock table t in share update exclusive mode');
+  const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
+  startWorker(t, database);
+  await waitForRow(
+    database,
+    `select from pg_stat_activity where query ~ '^drop index' and wait_event_type = 'Lock' and datname = current_database()`,
+  );
+  await other.client.query('drop index i');
+  await other.end();
+  const record = await ended(database, id);
+  t.is(record.status, 'expired');
+  t.is(record.error, null);
+  t.deepEqual(await database.query('select event from maint.safeguard_event order by event'), [
+    { event: 'attempt' },
+  ]);
+});
