@@ -30,7 +30,7 @@ import type { WorkerConfig } from './worker-config.ts';
 
 /** Not done: the action is queued still, and wants to be looked at after so many seconds. */
 export type Executed = ({ done: true } | { done: false; seconds: number }) & {
-  /** An error was met, and recorded. */
+  /** An error was met, and its outcome recorded. */
   failed?: true;
 };
 
@@ -177,7 +177,7 @@ async function act(
     const gone = await whyGone(client, action, error);
     if (gone !== null) {
       await finish(client, action, gone.outcome, gone.reason);
-      return done;
+      return { ...done, failed: true };
     }
     return { ...(await failed(client, claimed, error, config, signal, left)), failed: true };
   }
