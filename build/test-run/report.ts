@@ -8,7 +8,7 @@ export interface Count {
 }
 
 /** How much of a failure is repeated at the end: all of it stands above, and a log may be cut to its last lines. */
-const LINES_OF_A_FAILURE = 40;
+const linesOfAFailure = 40;
 
 /**
  * Reads ava's TAP line by line: counts what it says and turns it into the lines that people read. TAP rather than
@@ -62,7 +62,7 @@ export class Report {
   closing(): string {
     const { passed, failed, skipped } = this.count;
     const count = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
-    const again = this.failures.flatMap((lines) => [...lines.slice(0, LINES_OF_A_FAILURE), '']);
+    const again = this.failures.flatMap((lines) => [...lines.slice(0, linesOfAFailure), '']);
     return [...again, count].join('\n');
   }
 }

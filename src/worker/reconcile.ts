@@ -96,7 +96,7 @@ async function deleteJobs(client: pg.Client, actionId: number): Promise<void> {
 
 /**
  * Takes away jobs whose worker is silent, or did not get to say that its action is over: they keep others of the same
- * table waiting. Gives each queued action that has none a new one, but not where the letter that it was given up still
+ * table waiting. Gives each queued action that has none a new one, but not where the dead letter of the last one still
  * waits: the new job would have all its attempts before it, and keep the letter from being heard.
  */
 async function replaceJobs(client: pg.Client): Promise<void> {

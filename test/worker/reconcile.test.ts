@@ -122,7 +122,7 @@ test('a job whose worker was killed before it claimed is given to another', asyn
   t.is((await ended(database, 1)).status, 'succeeded');
 });
 
-test('an action gets no new job while the letter waits that it was given up, and fails by that', async (t) => {
+test('an action gets no new job while the dead letter of its last one waits, and fails by that', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
   await run(database, { only: ['invalid_indexes'] });
