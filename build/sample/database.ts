@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { leftoverIsDue } from './reindex-leftover.ts';
 
 const uniqueViolation = '23505';
 
@@ -44,12 +45,7 @@ async function leaveReindexLeftover(url: string): Promise<void> {
       const cancelled = builder
         .query('reindex index concurrently shop."Order by status; (old)"')
         .catch(() => null);
-      // For the writer, that is: autovacuum may hold it up before there is anything to leave.
-      const waiting = `select from pg_catalog.pg_locks as w
-        where w.pid = $1 and not w.granted and exists (
-          select from pg_catalog.pg_locks as l join pg_catalog.pg_class as c on c.oid = l.relation
-          where l.pid = w.pid and c.relname ~ '_ccnew[0-9]*$')`;
-      while ((await writer.query(waiting, [pid])).rowCount === 0) await sleep(20);
+      while ((await writer.query(leftoverIsDue, [pid, 'ccnew'])).rowCount === 0) await sleep(20);
       await writer.query('select pg_catalog.pg_cancel_backend($1)', [pid]);
       await cancelled;
     });

@@ -206,6 +206,7 @@ test('works without a mouse and without eyes', async (t) => {
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.waitForURL(/#overview$/);
+  t.regex(page.url(), /#overview$/);
   const details = page.locator('details').first();
   await details.locator('summary').focus();
   await page.keyboard.press('Enter');

@@ -1,5 +1,6 @@
 /** Makes the broken indexes of steps 2 and 3 the way they come about: by real statements that are cut off. */
 import pg from 'pg';
+import { leftoverIsDue } from '../../build/sample/reindex-leftover.ts';
 import type { TestDatabase } from './database.ts';
 import { cancel, openTransaction, startStatement, waitForRow } from './maintenance.ts';
 
@@ -57,15 +58,7 @@ export async function makeReindexLeftover(
       : `lock table ${quotedTable(name)} in access share mode`;
   const holder = await openTransaction(database, holdUp);
   const reindex = await startStatement(database, `reindex index concurrently ${quoted(name)}`);
-  // Not just blocked: autovacuum's snapshot may hold it up before the swap, too.
-  await waitForRow(
-    database,
-    `select from pg_catalog.pg_locks as w
-     where w.pid = $1 and not w.granted and exists (
-       select from pg_catalog.pg_locks as l join pg_catalog.pg_class as c on c.oid = l.relation
-       where l.pid = w.pid and c.relname ~ ('_' || $2 || '[0-9]*$'))`,
-    [reindex.pid, label],
-  );
+  await waitForRow(database, leftoverIsDue, [reindex.pid, label]);
   await cancel(database, reindex);
   await holder.end();
 }

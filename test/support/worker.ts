@@ -108,6 +108,12 @@ export async function ended(database: TestDatabase, id: number, seconds?: number
   return await actionRecord(database, id);
 }
 
+/** The session of this database whose statement matches and waits for a lock: a query of its pid. */
+export function waitingFor(statement: string): string {
+  return `select pid from pg_stat_activity
+    where query ~ '${statement}' and wait_event_type = 'Lock' and datname = current_database()`;
+}
+
 export async function oidOf(database: TestDatabase, schema: string, name: string): Promise<number> {
   const [row] = await database.query<{ oid: number }>(
     `select c.oid::int8::int as oid from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -4,7 +4,15 @@ import { createDatabase } from '../support/database.ts';
 import { makeInvalidIndex, makeTable } from '../support/broken-indexes.ts';
 import { openTransaction, run, waitForRow } from '../support/maintenance.ts';
 import { hostileNames } from '../support/names.ts';
-import { actionRecord, ended, oidOf, queueAction, runInverse, startWorker } from '../support/worker.ts';
+import {
+  actionRecord,
+  ended,
+  oidOf,
+  queueAction,
+  runInverse,
+  startWorker,
+  waitingFor,
+} from '../support/worker.ts';
 
 const { escapeIdentifier: quote } = pg;
 
@@ -165,10 +173,7 @@ test('an index that somebody else drops while the statement waits is gone, which
   const other = await openTransaction(database, 'lock table t in share update exclusive mode');
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
   startWorker(t, database);
-  await waitForRow(
-    database,
-    `select from pg_stat_activity where query ~ '^drop index' and wait_event_type = 'Lock' and datname = current_database()`,
-  );
+  await waitForRow(database, waitingFor('^drop index'));
   await other.client.query('drop index i');
   await other.end();
   const record = await ended(database, id);

@@ -3,7 +3,7 @@ import test from 'ava';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { openFindings, openTransaction, run, waitForRow } from '../support/maintenance.ts';
-import { ended, startWorker } from '../support/worker.ts';
+import { ended, startWorker, waitingFor } from '../support/worker.ts';
 import type { ActionRecord } from '../support/worker.ts';
 
 /** Partitions in two levels, one with an index of its own that is equal to what is wanted, one with a name that needs quotes. */
@@ -146,8 +146,7 @@ test('a build whose session is killed half-way is done by the next attempt, and 
   // Young enough not to be waited for before, and in the way of one partition's build.
   const writer = await openTransaction(database, 'insert into shop.orders_3_b values (299, 9)');
   startWorker(t, database);
-  const building = `select pid from pg_stat_activity where query ~ '^CREATE INDEX CONCURRENTLY .* ON shop.orders_3_b '
-    and wait_event_type = 'Lock' and datname = current_database()`;
+  const building = waitingFor('^CREATE INDEX CONCURRENTLY .* ON shop.orders_3_b ');
   await waitForRow(database, building);
   await database.query(`select pg_terminate_backend(pid) from (${building}) as b`);
   await waitForRow(database, `select where not exists (${building})`);

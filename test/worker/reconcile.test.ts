@@ -5,7 +5,15 @@ import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { makeInvalidIndex } from '../support/broken-indexes.ts';
 import { openTransaction, run, waitForRow } from '../support/maintenance.ts';
-import { actionRecord, ended, oidOf, queueAction, spawnWorker, startWorker } from '../support/worker.ts';
+import {
+  actionRecord,
+  ended,
+  oidOf,
+  queueAction,
+  spawnWorker,
+  startWorker,
+  waitingFor,
+} from '../support/worker.ts';
 
 const running = `select from maint.action where status = 'running' and intent is not null`;
 
@@ -34,10 +42,7 @@ test('a worker killed in a drop: its session ends it, and the next worker finds 
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
   const worker = await spawnWorker(t, database);
   await waitForRow(database, running);
-  await waitForRow(
-    database,
-    `select from pg_stat_activity where query ~ '^drop index' and wait_event_type = 'Lock' and datname = current_database()`,
-  );
+  await waitForRow(database, waitingFor('^drop index'));
   worker.kill('SIGKILL');
   await once(worker, 'exit');
   startWorker(t, database);
@@ -69,7 +74,7 @@ for (const kind of ['create_index', 'reindex_index'] as const) {
         : await queueAction(database, kind, { schema: 'public', table: 't', index: 'i', oid });
     const worker = await spawnWorker(t, database);
     const [word] = kind.split('_');
-    const waiting = `select pid from pg_stat_activity where query ~* '^${word!} index' and wait_event_type = 'Lock' and datname = current_database()`;
+    const waiting = waitingFor(`(?i)^${word!} index`);
     await waitForRow(database, waiting);
     worker.kill('SIGKILL');
     await once(worker, 'exit');
@@ -92,7 +97,7 @@ test('a session that ends in an action is noticed by the worker itself', async (
   const holder = await writer(database);
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
   startWorker(t, database);
-  const waiting = `select pid from pg_stat_activity where query ~ '^drop index' and wait_event_type = 'Lock' and datname = current_database()`;
+  const waiting = waitingFor('^drop index');
   await waitForRow(database, waiting);
   await database.query(`select pg_terminate_backend(pid) from (${waiting}) as w`);
   await holder.end();

@@ -3,7 +3,15 @@ import test from 'ava';
 import { createDatabase } from '../support/database.ts';
 import { makeInvalidIndex } from '../support/broken-indexes.ts';
 import { openTransaction, run, waitForRow } from '../support/maintenance.ts';
-import { actionRecord, ended, oidOf, queueAction, spawnWorker, startWorker } from '../support/worker.ts';
+import {
+  actionRecord,
+  ended,
+  oidOf,
+  queueAction,
+  spawnWorker,
+  startWorker,
+  waitingFor,
+} from '../support/worker.ts';
 
 test('two workers, two hundred actions: each is done once, and one at a time for a table', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
@@ -112,10 +120,7 @@ test('pg-maint worker stops at SIGTERM; what is under way beyond the time is giv
   const writer = await openTransaction(database, 'insert into public.t values (1)');
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
   const worker = startWorker(t, database, { stopSeconds: 0 });
-  await waitForRow(
-    database,
-    `select from pg_stat_activity where query ~ '^drop index' and wait_event_type = 'Lock' and datname = current_database()`,
-  );
+  await waitForRow(database, waitingFor('^drop index'));
   await worker.stop();
   const given = await actionRecord(database, id);
   t.is(given.status, 'queued');
