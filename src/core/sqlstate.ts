@@ -7,6 +7,9 @@ export const sqlstate = {
   /** There is no database of that name, or none any more. */
   invalidCatalogName: '3D000',
   invalidSchemaName: '3F000',
+  invalidParameterValue: '22023',
+  /** Ends the session: version 17 and later. */
+  transactionTimeout: '25P04',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
@@ -29,6 +32,8 @@ export const sqlstate = {
   timeBudgetExceeded: 'PM001',
   /** Ours: maint.query_risk was asked by a function that planning for another answer of it had called. */
   askedWhilePlanning: 'PM002',
+  /** Ours: the worker ended the session, as its statement took longer than its hard limit. */
+  hardLimitReached: 'PM003',
   /** Ours: an error that did not come from the server. */
   notFromServer: 'JS000',
 } as const;

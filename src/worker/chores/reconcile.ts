@@ -1,4 +1,5 @@
 /** Takes up what a worker or server that ended has left: at start, once a minute, and soon after a job has failed. */
+import { endLeftoverSessions } from '../hard-limit.ts';
 import { reconcile } from '../reconcile.ts';
 import type { Chore } from './chore.ts';
 
@@ -12,6 +13,8 @@ export default {
   connection: 'own',
   everySeconds: () => 60,
   async run(client, { log, actionsUnderWay }) {
+    const left = await endLeftoverSessions(client);
+    if (left > 0) log(`ended ${left} sessions that a worker before this one left`);
     const { settled, underWay } = await reconcile(client);
     for (const line of settled) log(line);
     return underWay > actionsUnderWay() ? { againInSeconds: reconcileSoonSeconds } : undefined;
