@@ -110,7 +110,7 @@ function asUnfinished(row: RunningRow | undefined): Unfinished | null {
   const plan: Plan | null =
     statement === null || intent === null
       ? null
-      : { ok: true, statement, inverse, sizeBefore: size, waitsOn: null, intent };
+      : { ok: true, statement, inverse, sizeBefore: size, on: null, waitsOn: null, intent };
   return { action, waitedSeconds, plan };
 }
 

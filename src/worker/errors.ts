@@ -18,6 +18,11 @@ export class HeldUp extends Error {
   override readonly name = 'HeldUp';
 }
 
+/** The worker may not act on a table: the message says why, and the grant that would allow it. */
+export class MayNotAct extends Error {
+  override readonly name = 'MayNotAct';
+}
+
 /** SQLSTATE of an error that came from the server, also by way of a program; else null. */
 export function sqlstateOf(error: unknown): string | null {
   if (error instanceof FailureError) {

@@ -5,6 +5,7 @@
  */
 import type pg from 'pg';
 import { isHeldUp, maySucceedLater, saysGone, sqlstate } from '../core/sqlstate.ts';
+import { asOwnerOf, checkMayAct } from './act-as.ts';
 import {
   claim,
   finish,
@@ -19,7 +20,7 @@ import type { Claimed, Unfinished } from './action-log.ts';
 import type { ActionRow, Plan, Refusal, Verification } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
 import { inTransaction } from './connection.ts';
-import { HeldUp, sqlstateOf } from './errors.ts';
+import { HeldUp, MayNotAct, sqlstateOf } from './errors.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
@@ -103,7 +104,9 @@ async function prepare(
 ): Promise<Plan | Refusal> {
   const kind = actionKind(action.kind);
   const plan = await kind.prepare(client, action);
-  if (!plan.ok || plan.waitsOn === null) return plan;
+  if (!plan.ok) return plan;
+  if (plan.on !== null) await checkMayAct(client, plan.on.tableOid, plan.on.need);
+  if (plan.waitsOn === null) return plan;
   const started = performance.now();
   const inTheWay = await waitForOthers(client, plan.waitsOn, {
     seconds: config.wait_for_transactions,
@@ -170,7 +173,8 @@ async function act(
       (removed) => (removed.length === 0 ? null : `removed ${removed.join(', ')}`),
       (problem: unknown) => {
         // The next attempt begins with it; after the last one, the next run queues the removal.
-        if (!(problem instanceof HeldUp) && sqlstateOf(problem) === null) throw problem;
+        if (!(problem instanceof HeldUp || problem instanceof MayNotAct) && sqlstateOf(problem) === null)
+          throw problem;
         return `what it left can't be removed now: ${(problem as Error).message}`;
       },
     );
@@ -195,7 +199,7 @@ async function whyGone(
   error: unknown,
 ): Promise<{ outcome: 'skipped' | 'expired'; reason: string } | null> {
   const state = sqlstateOf(error);
-  if (state === null || !saysGone(state)) return null;
+  if (!(error instanceof MayNotAct) && (state === null || !saysGone(state))) return null;
   try {
     const probe = await actionKind(action.kind).prepare(client, action);
     return probe.ok || probe.outcome === 'later' ? null : { outcome: probe.outcome, reason: probe.reason };
@@ -217,7 +221,8 @@ async function actAndVerify(
   const kind = actionKind(action.kind);
   const statement = async (): Promise<void> => {
     if (kind.act) await kind.act(client, action, plan);
-    else await client.query(plan.statement);
+    else if (plan.on === null) await client.query(plan.statement);
+    else await asOwnerOf(client, plan.on.tableOid, plan.on.need, () => client.query(plan.statement));
   };
   const lockTimeout = plan.lockTimeout ?? 'lock_timeout';
   await client.query(`set lock_timeout = ${config[lockTimeout]}`);
@@ -256,6 +261,10 @@ async function failed(
   const said = left === null ? message : `${message}; ${left}`;
   if (error instanceof HeldUp || (state !== null && isHeldUp(state)))
     return await heldUp(client, claimed, said, config);
+  if (error instanceof MayNotAct) {
+    await finish(client, action, 'skipped', said);
+    return done;
+  }
   // Fails where the connection is lost, as it should.
   if (state === sqlstate.queryCanceled && signal.aborted)
     return await later(client, claimed, 'the worker stopped', 0);

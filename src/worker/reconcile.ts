@@ -13,11 +13,12 @@ import {
   unfinished,
 } from './action-log.ts';
 import type { Unfinished } from './action-log.ts';
+import type { Plan } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
 import { heartbeatSeconds } from './boss.ts';
 import { inTransaction } from './connection.ts';
 import { workerConfig } from './worker-config.ts';
-import { HeldUp, sqlstateOf } from './errors.ts';
+import { HeldUp, MayNotAct, sqlstateOf } from './errors.ts';
 import { recordEvent } from './safeguards/event.ts';
 
 export interface Reconciled {
@@ -64,8 +65,7 @@ async function settle(client: pg.Client, left: Unfinished): Promise<string> {
   await client.query(`set lock_timeout = ${config.lock_timeout}`);
   try {
     const verification = await kind.verify(client, action, plan);
-    const removed = (await kind.cleanUp?.(client, action, plan)) ?? [];
-    const also = removed.length === 0 ? '' : `; removed ${removed.join(', ')}`;
+    const also = await cleanUp(client, left, plan);
     return await inTransaction(client, async () => {
       await forgetIntent(client, action);
       if (verification.ok) {
@@ -83,6 +83,17 @@ async function settle(client: pg.Client, left: Unfinished): Promise<string> {
     });
   } finally {
     await client.query('set lock_timeout = 0');
+  }
+}
+
+/** Removes what the statement left; says what that was, or that the worker may not remove it: steps 2 and 3 find it then. */
+async function cleanUp(client: pg.Client, { action }: Unfinished, plan: Plan): Promise<string> {
+  try {
+    const removed = (await actionKind(action.kind).cleanUp?.(client, action, plan)) ?? [];
+    return removed.length === 0 ? '' : `; removed ${removed.join(', ')}`;
+  } catch (error) {
+    if (!(error instanceof MayNotAct)) throw error;
+    return `; what it left can't be removed: ${error.message}`;
   }
 }
 

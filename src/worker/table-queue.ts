@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { sqlstate } from '../core/sqlstate.ts';
+import { asSessionRole } from './act-as.ts';
 import { queryRow } from './connection.ts';
 import { HeldUp, sqlstateOf } from './errors.ts';
 
@@ -34,7 +35,9 @@ export async function outOfQueues<Value>(
   const over = new AbortController();
   const calledBack: string[] = [];
   const look = async (): Promise<void> => {
-    const reason = await onlooker.use((other) => callBack(other, session, (limitMs * (looks - 1)) / looks));
+    const reason = await onlooker.use((other) =>
+      asSessionRole(other, (client) => callBack(client, session, (limitMs * (looks - 1)) / looks)),
+    );
     if (reason !== null) calledBack.push(reason);
   };
   // Where the onlooker's connection is lost the worker ends, and the build with it.

@@ -1,5 +1,6 @@
 /** Work under way, each on a connection of its own, so that the worker can wait for it or cut its statement off. */
 import type pg from 'pg';
+import { asSessionRole } from './act-as.ts';
 import { KeptSessions } from './kept-sessions.ts';
 import { endSession, openSession } from './session.ts';
 
@@ -84,9 +85,11 @@ export class Tasks {
   }
 
   /** Cuts off the statements that are under way; nothing begins any more. */
-  async cancel(control: pg.ClientBase): Promise<void> {
+  async cancel(control: pg.Client): Promise<void> {
     this.#cancelled = true;
-    for (const { pid } of this.#underWay.values())
-      await control.query('select pg_catalog.pg_cancel_backend($1)', [pid]);
+    await asSessionRole(control, async (client) => {
+      for (const { pid } of this.#underWay.values())
+        await client.query('select pg_catalog.pg_cancel_backend($1)', [pid]);
+    });
   }
 }

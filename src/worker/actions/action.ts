@@ -1,5 +1,6 @@
 /** What a kind of action has to know how to do. The order in which it is asked stands in src/worker/execute.ts. */
 import type pg from 'pg';
+import type { Need } from '../act-as.ts';
 import type { ActionTargets, Json, JsonObject } from '../../steps/step.ts';
 
 export type Kind = keyof ActionTargets;
@@ -25,6 +26,8 @@ export interface Plan {
   /** What would undo it; null where nothing can. */
   inverse: Json;
   sizeBefore: number | null;
+  /** The table whose owner runs the statement, and what that needs; null where the owner of schema maint does. */
+  on: { tableOid: number; need: Need } | null;
   /** Whom the statement would wait for; null where it waits for nobody. */
   waitsOn: WaitsFor | null;
   /** Which of the settings below operational.worker is the statement's lock_timeout; `lock_timeout` where left out. */
@@ -61,13 +64,13 @@ export interface Verification {
 export interface ActionKind<Of extends Kind = Kind> {
   kind: Of;
   /** Probes the object again by identity and definition, and says what would be done. Outside of a transaction. */
-  prepare(client: pg.ClientBase, action: ActionRow<Of>): Promise<Plan | Refusal>;
-  /** Instead of running `plan.statement` as it is. */
-  act?(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<void>;
+  prepare(client: pg.Client, action: ActionRow<Of>): Promise<Plan | Refusal>;
+  /** Instead of running `plan.statement` as the owner of the table: it sees to that itself. */
+  act?(client: pg.Client, action: ActionRow<Of>, plan: Plan): Promise<void>;
   /** Whether what was planned is done, from the catalog alone: asked after the statement, and after a crash. */
-  verify(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<Verification>;
+  verify(client: pg.Client, action: ActionRow<Of>, plan: Plan): Promise<Verification>;
   /** Removes what the failed or cut-off statement left behind, and nothing else. Returns what it removed; throws where it can't now. */
-  cleanUp?(client: pg.ClientBase, action: ActionRow<Of>, plan: Plan): Promise<string[]>;
+  cleanUp?(client: pg.Client, action: ActionRow<Of>, plan: Plan): Promise<string[]>;
 }
 
 /** Declares a kind of action. */

@@ -42,6 +42,7 @@ export const analyzeTable = defineAction({
       // Old statistics can't be brought back, and nobody wants them.
       inverse: null,
       sizeBefore: null,
+      on: { tableOid: action.target.oid, need: 'maintain' },
       waitsOn: null,
       intent: { analyzed_before: found.analyzed },
     };

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import type { JsonObject } from '../../steps/step.ts';
+import { asOwnerOf } from '../act-as.ts';
 import { workerConfig } from '../worker-config.ts';
 import { defineAction } from './action.ts';
 import type { ActionRow, Plan, Refusal } from './action.ts';
@@ -38,7 +39,7 @@ function nodesOf({ intent }: Plan): TreeNode[] | null {
 
 /** On a partitioned table: see index-tree.ts. */
 async function planOfTree(
-  client: pg.ClientBase,
+  client: pg.Client,
   { target, evidence }: ActionRow<'create_index'>,
   { quoted, quoted_index }: TableState,
   { tablespace, afterwards }: Again,
@@ -62,6 +63,7 @@ async function planOfTree(
     statement: [...builds.map(({ statement }) => statement), target.statement, ...afterwards].join(';\n'),
     inverse: { settings: {}, statements: [`drop index ${quoted_index}`] },
     sizeBefore: null,
+    on: { tableOid: target.oid, need: 'create' },
     waitsOn: { tableOid: target.oid, lockers: 'writers', snapshots: true },
     lockTimeout: 'build_lock_timeout',
     intent: { quoted_index, root: { ...root }, tree: asJson(nodes) },
@@ -124,6 +126,7 @@ export default defineAction({
       statement: [...(built ? [] : [target.statement]), ...again.afterwards].join(';\n'),
       inverse: { settings: {}, statements: [`drop index concurrently ${table.quoted_index}`] },
       sizeBefore: null,
+      on: { tableOid: target.oid, need: 'create' },
       waitsOn: { tableOid: target.oid, lockers: 'writers', snapshots: true },
       lockTimeout: 'build_lock_timeout',
       intent: { quoted_index: table.quoted_index, built },
@@ -141,13 +144,15 @@ export default defineAction({
     if (plan.intent['built'] !== true) {
       if (tablespace !== null)
         await client.query(`select pg_catalog.set_config('default_tablespace', $1, false)`, [tablespace]);
-      await client.query(target.statement);
+      await asOwnerOf(client, target.oid, 'create', () => client.query(target.statement));
     }
     if (afterwards.length === 0) return;
     // Some of these lock the table: not for as long as a build may wait.
     const { lock_timeout } = await workerConfig(client);
     await client.query(`set lock_timeout = ${lock_timeout}`);
-    for (const statement of afterwards) await client.query(statement);
+    await asOwnerOf(client, target.oid, 'own', async () => {
+      for (const statement of afterwards) await client.query(statement);
+    });
   },
 
   async verify(client, { target, evidence }) {

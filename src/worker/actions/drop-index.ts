@@ -1,5 +1,6 @@
 /** Drops an index without holding anybody up. Its inverse builds it again with all that was set on it. */
 import { sqlstate } from '../../core/sqlstate.ts';
+import { asOwnerOf } from '../act-as.ts';
 import { HeldUp, sqlstateOf } from '../errors.ts';
 import { workerConfig } from '../worker-config.ts';
 import { defineAction } from './action.ts';
@@ -33,21 +34,25 @@ export default defineAction({
         ? { ...index.inverse, tree: (await rememberTree(client, index)).map((each) => ({ ...each })) }
         : index.inverse,
       sizeBefore: index.size_bytes,
+      on: { tableOid: index.table_oid, need: 'own' },
       waitsOn: { tableOid: index.table_oid, lockers: 'all', snapshots: false },
-      intent: { oid: index.oid, quoted: index.quoted, tree },
+      intent: { oid: index.oid, table_oid: index.table_oid, quoted: index.quoted, tree },
     };
   },
 
   async act(client, _action, plan) {
+    const tableOid = plan.intent['table_oid'] as number;
+    const drop = (): Promise<unknown> =>
+      asOwnerOf(client, tableOid, 'own', () => client.query(plan.statement));
     if (plan.intent['tree'] !== true) {
-      await client.query(plan.statement);
+      await drop();
       return;
     }
     // It locks the table and all its partitions, one after the other, and keeps what it has: all of that within the limit.
     const { lock_timeout } = await workerConfig(client);
     await client.query(`set statement_timeout = ${lock_timeout}`);
     try {
-      await client.query(plan.statement);
+      await drop();
     } catch (error) {
       if (sqlstateOf(error) !== sqlstate.queryCanceled) throw error;
       throw new HeldUp('the locks on all partitions are not to be had at once', { cause: error });

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { runAsync } from '../../core/drivers.ts';
 import { connectionHost } from '../host.ts';
+import { asOwnerOf } from '../act-as.ts';
 import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
@@ -212,9 +213,11 @@ export async function wantedIndex(
  * Drops an invalid index that a failed or cut-off build of ours has left; returns its name. Throws HeldUp, or the
  * server's error, where it can't now.
  */
-export async function dropLeftover(client: pg.ClientBase, index: IndexState): Promise<string> {
+export async function dropLeftover(client: pg.Client, index: IndexState): Promise<string> {
   const work = await workOn(client, [index.oid, index.table_oid]);
   if (work !== null) throw new HeldUp(`${index.quoted}: ${work}`);
-  await client.query(`drop index concurrently if exists ${index.quoted}`);
+  await asOwnerOf(client, index.table_oid, 'own', () =>
+    client.query(`drop index concurrently if exists ${index.quoted}`),
+  );
   return index.quoted;
 }

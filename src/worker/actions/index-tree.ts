@@ -5,6 +5,7 @@
  */
 import type pg from 'pg';
 import type { Json, JsonObject } from '../../steps/step.ts';
+import { asOwnerOf } from '../act-as.ts';
 import { inTransaction } from '../connection.ts';
 import { HeldUp } from '../errors.ts';
 import { dropLeftover, indexByName, stateQuery } from './index-state.ts';
@@ -61,10 +62,10 @@ export async function rememberTree(client: pg.ClientBase, root: IndexState): Pro
  * The definition behind the table's name, as the server writes it: asked of the server itself, which makes the index of
  * the partitioned table alone and forgets it again. Fails as the real one would.
  */
-async function canonicalTail(client: pg.ClientBase, root: Root): Promise<string> {
+async function canonicalTail(client: pg.Client, root: Root): Promise<string> {
   await client.query('begin');
   try {
-    await client.query(alone(root.statement, root.table));
+    await asOwnerOf(client, root.tableOid, 'create', () => client.query(alone(root.statement, root.table)));
     const { rows } = await client.query<{ tail: string }>(
       `select pg_catalog.substr(pg_catalog.pg_get_indexdef(x.indexrelid), pg_catalog.length(pg_catalog.format(
            'CREATE %sINDEX %I ON ONLY %I.%I ', case when x.indisunique then 'UNIQUE ' else '' end, c.relname, n.nspname,
@@ -141,7 +142,7 @@ export interface Root {
  * a name is taken by something else: who has it, in words.
  */
 export async function planTree(
-  client: pg.ClientBase,
+  client: pg.Client,
   root: Root,
   remembered: readonly RememberedNode[],
 ): Promise<TreeNode[] | string> {
@@ -198,7 +199,7 @@ async function setTablespace(client: pg.ClientBase, name: string): Promise<void>
  * transaction at the end; throws HeldUp, or the server's error.
  */
 export async function buildTree(
-  client: pg.ClientBase,
+  client: pg.Client,
   root: Root,
   rootAfterwards: readonly string[],
   nodes: readonly TreeNode[],
@@ -206,42 +207,47 @@ export async function buildTree(
 ): Promise<void> {
   for (const node of nodes.filter(({ partitioned, taken }) => !partitioned && !taken)) {
     await setTablespace(client, node.tablespace);
-    await client.query(node.statement);
-    for (const statement of node.afterwards) await client.query(statement);
+    await asOwnerOf(client, node.table_oid, 'create', async () => {
+      await client.query(node.statement);
+      for (const statement of node.afterwards) await client.query(statement);
+    });
   }
-  const indexOf = new Map([
-    [root.table, root.quoted],
-    ...nodes.map(({ table, quoted }) => [table, quoted] as const),
+  const tables = new Map([
+    [root.table, { index: root.quoted, oid: root.tableOid }],
+    ...nodes.map(({ table, quoted, table_oid }) => [table, { index: quoted, oid: table_oid }] as const),
   ]);
   const began = performance.now();
   await inTransaction(client, async () => {
     await client.query(`set local lock_timeout = ${quickMs}`);
-    const quickly = async (statement: string): Promise<void> => {
+    const quickly = async (tableOid: number, statement: string): Promise<void> => {
       // Each lock is kept to the end: all of them together may not take longer than one.
       if (performance.now() - began > quickMs)
         throw new HeldUp('the locks that attach the partitions take too long');
-      await client.query(statement);
+      await asOwnerOf(client, tableOid, 'own', () => client.query(statement));
     };
     await setTablespace(client, root.tablespace);
-    await quickly(alone(root.statement, root.table));
+    await quickly(root.tableOid, alone(root.statement, root.table));
     for (const node of nodes) {
       if (node.partitioned) {
         await setTablespace(client, node.tablespace);
-        await quickly(alone(node.statement, node.table));
+        await quickly(node.table_oid, alone(node.statement, node.table));
       }
     }
     // From the leaves upward: what is attached is complete then.
-    for (const { parent, quoted } of [...nodes].reverse())
-      await quickly(`alter index ${indexOf.get(parent) ?? ''} attach partition ${quoted}`);
-    for (const { partitioned, afterwards } of nodes)
-      if (partitioned) for (const statement of afterwards) await quickly(statement);
-    for (const statement of rootAfterwards) await quickly(statement);
+    for (const { parent, quoted } of [...nodes].reverse()) {
+      const above = tables.get(parent);
+      if (above === undefined) throw new Error(`${parent} is not in the tree`);
+      await quickly(above.oid, `alter index ${above.index} attach partition ${quoted}`);
+    }
+    for (const { partitioned, afterwards, table_oid } of nodes)
+      if (partitioned) for (const statement of afterwards) await quickly(table_oid, statement);
+    for (const statement of rootAfterwards) await quickly(root.tableOid, statement);
   });
 }
 
 /** What an attempt has built and could not attach. Returns the names of what it removed. */
 export async function removeUnattached(
-  client: pg.ClientBase,
+  client: pg.Client,
   nodes: readonly Pick<TreeNode, 'schema' | 'index' | 'table_oid' | 'partitioned' | 'taken'>[],
 ): Promise<string[]> {
   const removed: string[] = [];

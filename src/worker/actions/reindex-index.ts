@@ -29,6 +29,7 @@ export default defineAction({
       // The same index, built anew: there is nothing to bring back.
       inverse: null,
       sizeBefore: index.size_bytes,
+      on: { tableOid: index.table_oid, need: 'maintain' },
       waitsOn: { tableOid: index.table_oid, lockers: 'all', snapshots: true },
       lockTimeout: 'build_lock_timeout',
       intent: {

@@ -58,7 +58,7 @@ export const terminateBackend = defineAction({
          $1::int, $2::text) as statement`,
       [action.target.pid, action.target.backend_start],
     );
-    return { ok: true, statement, inverse: null, sizeBefore: null, waitsOn: null, intent: {} };
+    return { ok: true, statement, inverse: null, sizeBefore: null, on: null, waitsOn: null, intent: {} };
   },
 
   async verify(client, action) {

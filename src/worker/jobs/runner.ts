@@ -162,7 +162,11 @@ export class JobRunner {
     if (held.length === 0) return Infinity;
     const now = performance.now();
     if (now >= this.#nextTouch) {
-      for (const [queue, jobs] of held) await this.#options.boss.touch(queue, [...jobs]);
+      for (const [queue, jobs] of held) {
+        // While another queue's jobs are touched the last one of this may end, and pg-boss refuses an empty list.
+        const ids = [...jobs];
+        if (ids.length > 0) await this.#options.boss.touch(queue, ids);
+      }
       this.#nextTouch = now + touchEveryMs;
     }
     return this.#nextTouch - now;
