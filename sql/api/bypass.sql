@@ -11,7 +11,7 @@ declare
   canonical constant text := maint.bypass_feature(feature);
   entry maint.feature_bypass;
 begin
-  perform maint.require_reason_and_time('bypass', 'maint.bypass(''index_health'', ''migration tonight'', now() + ''8 h'')', reason, until);
+  perform maint.require_reason_and_time('a bypass', 'maint.bypass(''index_health'', ''migration tonight'', now() + ''8 h'')', reason, until);
   insert into maint.feature_bypass as b (feature, reason, until)
   values (canonical, bypass.reason, bypass.until)
   on conflict on constraint feature_bypass_pkey do update set

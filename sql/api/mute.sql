@@ -18,7 +18,7 @@ begin
       using errcode = 'invalid_parameter_value',
       hint = 'The numbers are in maint.findings.finding_id.';
   end if;
-  perform maint.require_reason_and_time('mute', 'maint.mute(12, ''kept for the yearly report'', ''infinity'')', reason, until);
+  perform maint.require_reason_and_time('a mute', 'maint.mute(12, ''kept for the yearly report'', ''infinity'')', reason, until);
   insert into maint.finding_mute as m (finding_key, reason, until)
   values (key, mute.reason, mute.until)
   on conflict on constraint finding_mute_pkey do update set

@@ -75,8 +75,18 @@ begin
       'steps', coalesce((
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.jsonb_build_object(
           'number', s.step_number, 'status', s.status, 'reason', s.reason,
-          'duration_ms', round(s.duration_ms, 1), 'error', s.error))
+          'duration_ms', round(s.duration_ms, 1), 'error', s.error, 'coverage', s.coverage))
         from maint.step_log as s where s.run_id = run.run_id), '{}'),
+      -- Counts of what this run did not examine: maint.gaps names it.
+      'unexamined', (
+        select pg_catalog.jsonb_build_object(
+          'gap', pg_catalog.count(*) filter (where u.standing = 'gap'),
+          'accepted', pg_catalog.count(*) filter (where u.standing = 'accepted'),
+          'not_yet', pg_catalog.count(*) filter (where u.standing = 'not_yet'),
+          'chosen', pg_catalog.count(*) filter (where u.standing = 'chosen'))
+        from maint.step_log as s
+        cross join pg_catalog.jsonb_to_recordset(s.coverage -> 'unexamined') as u (standing text)
+        where s.run_id = run.run_id),
       'findings', (
         select pg_catalog.jsonb_build_object(
           'critical', pg_catalog.count(*) filter (where f.severity = 'critical'),

@@ -3,7 +3,8 @@
 --  "enabled", "last_run": {"run_id", "status", "started_at", "duration_ms"} | null,
 --  "scheduled": boolean, "every": interval, "next_due_at": time | null,
 --  "running": {"pid", "since"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
---  "open_findings": {"critical", "warning", "info", "muted"}, "queued_actions": count,
+--  "open_findings": {"critical", "warning", "info", "muted"},
+--  "unexamined": {"open", "accepted", "not_yet", "chosen"}, "queued_actions": count,
 --  "queued_runs": count, "worker": {"alive": count, "last_seen", "workers": [...]} | null}
 -- next_due_at is when a worker runs maintenance by itself, where one is alive; null while none will: disabled, not
 -- scheduled, or everything bypassed for ever. open_findings counts a muted finding under muted only. queued_runs wait for a
@@ -54,6 +55,13 @@ as $function$
       from maint.finding as f
       left join maint.finding_mute as m on m.finding_key = f.finding_key and m.until > clock_timestamp()
       where f.resolved_at is null),
+    'unexamined', (
+      select jsonb_build_object(
+        'open', count(*) filter (where g.state = 'open'),
+        'accepted', count(*) filter (where g.state = 'accepted'),
+        'not_yet', count(*) filter (where g.state = 'not_yet'),
+        'chosen', count(*) filter (where g.state = 'chosen'))
+      from maint.gaps as g),
     'queued_actions', (select count(*) from maint.action as a where a.status = 'queued'),
     'queued_runs', (select count(*) from maint.run_log as r where r.status = 'queued'),
     'worker', (

@@ -13,12 +13,16 @@ begin
   update maint.run_log as r set
     finished_at = pg_catalog.clock_timestamp(),
     status = case when exists (
-        select from maint.step_log as s where s.run_id = r.run_id and s.status in ('partial', 'failed', 'timed_out'))
+        select from maint.step_log as s
+        where s.run_id = r.run_id and s.status in ('partial', 'failed', 'timed_out')
+          -- Not so where all that a step could not examine was accepted by a person.
+          and s.coverage @> '{"unexamined": [{"standing": "gap"}]}' is not false)
       then 'partial' else 'success' end
   where r.run_id = finish_run.run_id;
 
   delete from maint.action as a where a.finished_at < keep_since;
   delete from maint.finding as f where f.resolved_at < keep_since;
+  delete from maint.gap as g where g.resolved_at < keep_since;
   delete from maint.run_log as r where r.started_at < keep_since;
 
   result := maint.result(finish_run.run_id);

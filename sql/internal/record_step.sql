@@ -1,4 +1,4 @@
--- Writes what one step reported: its row, findings (seen again, new, resolved), alerts and queued actions.
+-- Writes what one step reported: its row, findings (seen again, new, resolved), gaps, alerts and queued actions.
 -- record is what recordOf or failureRecord in src/core/run.ts makes.
 create or replace function maint.record_step(run_id bigint, step_number int, duration_ms numeric, record jsonb)
 returns jsonb
@@ -13,10 +13,11 @@ declare
   new_actions bigint[];
   new_alerts bigint[];
 begin
-  insert into maint.step_log (run_id, step_number, name, status, reason, started_at, duration_ms, error, result)
+  insert into maint.step_log (run_id, step_number, name, status, reason, started_at, duration_ms, error, result,
+    coverage)
   select record_step.run_id, d.step_number, d.name, record ->> 'status', record ->> 'reason',
     pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => record_step.duration_ms::float8 / 1000),
-    record_step.duration_ms, record -> 'error', record -> 'result'
+    record_step.duration_ms, record -> 'error', record -> 'result', record -> 'coverage'
   from maint.step_definition as d
   where d.step_number = record_step.step_number;
 
@@ -43,6 +44,20 @@ begin
       select from maint.finding as f
       where f.finding_id = a.finding_id and f.resolved_at is not null
         and f.step_number = record_step.step_number);
+
+  -- A step that was not due has none: what it could not examine before stays so.
+  if record ? 'gaps' then
+    insert into maint.gap (gap_key, run_id, step_number, what, reason, standing, detail, remedy, first_seen, last_seen)
+    select g.key, record_step.run_id, record_step.step_number, g.what, g.reason,
+      case g.standing when 'accepted' then 'gap' else g.standing end, g.detail, g.remedy, run_started, run_started
+    from pg_catalog.jsonb_to_recordset(record -> 'gaps') as g (key text, what text, reason text, standing text,
+      detail text, remedy text)
+    on conflict (gap_key) where resolved_at is null do update set
+      run_id = excluded.run_id, detail = excluded.detail, remedy = excluded.remedy, last_seen = excluded.last_seen;
+
+    update maint.gap as g set resolved_at = run_started
+    where g.resolved_at is null and g.step_number = record_step.step_number and g.run_id <> record_step.run_id;
+  end if;
 
   with told as (
     insert into maint.alert (run_id, step_number, severity, message, detail, created_at)

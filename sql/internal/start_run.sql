@@ -59,6 +59,10 @@ begin
       select pg_catalog.jsonb_agg(m.finding_key order by m.finding_key)
       from maint.finding_mute as m
       where m.until > pg_catalog.clock_timestamp()), '[]'),
+    'accepted', coalesce((
+      select pg_catalog.jsonb_agg(a.gap_key order by a.gap_key)
+      from maint.gap_acceptance as a
+      where a.until > pg_catalog.clock_timestamp()), '[]'),
     'seconds_since_success', coalesce((
       select pg_catalog.jsonb_object_agg(s.step_number,
         extract(epoch from pg_catalog.clock_timestamp() - s.last_success))

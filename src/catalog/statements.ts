@@ -2,7 +2,7 @@
 import { attempt, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { sqlstate, unexaminedReason } from '../core/sqlstate.ts';
-import type { UnexaminedReason } from '../core/sqlstate.ts';
+import type { UnexaminedReason } from '../core/coverage.ts';
 import type { ParsedStatement } from './parsed-statement.ts';
 import { shapeOf } from './statement-shape.ts';
 import type { StatementShape } from './statement-shape.ts';

@@ -3,8 +3,9 @@ import { configForObject, configOf } from './configuration.ts';
 import type { SettingsSnapshot } from './configuration.ts';
 import { attempt, attemptAndUndo, clock, FailureError, query, queryOne } from './program.ts';
 import type { Failure, Program } from './program.ts';
+import { examinedAll, gapKey, gapsText, storedOf } from './coverage.ts';
+import type { Coverage, UnexaminedReason } from './coverage.ts';
 import { sqlstate, unexaminedReason } from './sqlstate.ts';
-import type { UnexaminedReason } from './sqlstate.ts';
 import { actionKey, findingKey } from '../steps/step.ts';
 import type { Bypass, Context, Json, JsonObject, Report, Step } from '../steps/step.ts';
 
@@ -21,6 +22,8 @@ export interface RunRequest {
   run_id?: number;
   /** Keys of the findings that nobody wants to hear of now. */
   muted: string[];
+  /** Keys of the gaps that a person accepted. */
+  accepted: string[];
   /** Step number -> seconds since its last success; absent where there is none. */
   seconds_since_success: Record<string, number>;
 }
@@ -34,7 +37,7 @@ export function bypassName(step: Pick<Step, 'feature' | 'name'>): string {
   return step.feature?.replace(/^features\./, '') ?? step.name;
 }
 
-function skipReason(step: Step, request: RunRequest): UnexaminedReason | 'not_selected' | null {
+function skipReason(step: Step, request: RunRequest): UnexaminedReason | null {
   if (request.only && !request.only.includes(step.number)) return 'not_selected';
   if (request.bypasses.some((bypass) => bypass.feature === bypassName(step))) return 'bypassed';
   if (step.feature === null) return null;
@@ -57,14 +60,40 @@ function contextOf(step: Step, request: RunRequest): Context {
   };
 }
 
+/** The coverage of a step as it is stored, and its gaps as maint.gap keeps them. */
+function coverageRecord(step: Step, coverage: Coverage, request: RunRequest) {
+  const stored = storedOf(step.number, coverage.unexamined, request.accepted);
+  return {
+    text: gapsText(stored),
+    record: {
+      coverage: {
+        examined: coverage.examined,
+        of: coverage.of,
+        unexamined: stored.map((each) => ({ ...each })),
+      },
+      gaps: stored.map((each) => ({ ...each, key: gapKey(step.number, each) })),
+    } satisfies JsonObject,
+  };
+}
+
+/** Of a step that did not look at anything. */
+function nothingExamined(step: Step, reason: UnexaminedReason, detail?: string): Coverage {
+  return {
+    examined: 0,
+    of: null,
+    unexamined: [{ what: `step ${step.name}`, reason, ...(detail !== undefined && { detail }) }],
+  };
+}
+
 /** A report in the form maint.record_step takes. Actions are withheld while they are bypassed. */
-function recordOf(report: Report, request: RunRequest): JsonObject {
+function recordOf(step: Step, report: Report, request: RunRequest): JsonObject {
   const withheld = request.bypasses.some((bypass) => bypass.feature === bypassActions);
   const actions = withheld ? [] : report.actions;
+  const { text: unexamined, record } = coverageRecord(step, report.coverage ?? examinedAll(0), request);
   return {
-    status: report.partial === undefined ? 'success' : 'partial',
+    status: unexamined === null ? 'success' : 'partial',
     reason:
-      report.partial ??
+      unexamined ??
       (withheld && report.actions.length > 0 ? `${report.actions.length} actions withheld: bypassed` : null),
     result: report.result,
     findings: report.findings.map((finding) => ({ ...finding, key: findingKey(finding) })),
@@ -79,40 +108,45 @@ function recordOf(report: Report, request: RunRequest): JsonObject {
     })),
     examined: report.examined,
     keep_open: (report.keepOpen ?? []).map(findingKey),
+    ...record,
   };
 }
 
-function failureRecord(step: Step, failure: Failure): JsonObject {
+function failureRecord(step: Step, failure: Failure, request: RunRequest): JsonObject {
   const reason = unexaminedReason(failure.sqlstate) ?? 'failed';
+  const detail = `${failure.message} (SQLSTATE ${failure.sqlstate})`;
   return {
     status: failure.sqlstate === sqlstate.timeBudgetExceeded ? 'timed_out' : 'failed',
     reason,
     result: step.unexamined,
     error: { ...failure },
+    ...coverageRecord(step, nothingExamined(step, reason, detail), request).record,
   };
+}
+
+/** What a step that is not due or not selected could not examine before stays so: its gaps are not touched. */
+function skippedRecord(step: Step, reason: UnexaminedReason, request: RunRequest): JsonObject {
+  const { coverage, gaps } = coverageRecord(step, nothingExamined(step, reason), request).record;
+  const chosenForGood = reason === 'disabled' || reason === 'bypassed';
+  return { status: 'skipped', reason, result: step.unexamined, coverage, ...(chosenForGood && { gaps }) };
 }
 
 function* runStep(step: Step, runId: number, request: RunRequest, budgetMs: number): Program<void> {
   const record = 'select maint.record_step($1::bigint, $2::int, $3::numeric, $4::jsonb) as row';
   const skipped = skipReason(step, request);
   if (skipped) {
-    yield* query(record, [
-      runId,
-      step.number,
-      0,
-      { status: 'skipped', reason: skipped, result: step.unexamined },
-    ]);
+    yield* query(record, [runId, step.number, 0, skippedRecord(step, skipped, request)]);
     return;
   }
   const started = yield* clock();
   const outcome = yield* attempt(function* () {
     const report = yield* step.check(contextOf(step, request));
     const duration = (yield* clock()) - started;
-    yield* query(record, [runId, step.number, duration, recordOf(report, request)]);
+    yield* query(record, [runId, step.number, duration, recordOf(step, report, request)]);
   }, budgetMs);
   if (!outcome.ok) {
     const duration = (yield* clock()) - started;
-    yield* query(record, [runId, step.number, duration, failureRecord(step, outcome.failure)]);
+    yield* query(record, [runId, step.number, duration, failureRecord(step, outcome.failure, request)]);
   }
 }
 

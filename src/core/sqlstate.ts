@@ -3,6 +3,8 @@
  * those, and no other file names a state by its letters.
  */
 
+import type { UnexaminedReason } from './coverage.ts';
+
 export const sqlstate = {
   /** There is no database of that name, or none any more. */
   invalidCatalogName: '3D000',
@@ -110,12 +112,10 @@ export function unexaminedReason(state: string): UnexaminedReason | null {
     case sqlstate.insufficientPrivilege:
       return 'not_permitted';
     case sqlstate.timeBudgetExceeded:
-    case sqlstate.lockNotAvailable:
       return 'timed_out';
+    case sqlstate.lockNotAvailable:
+      return 'locked';
     default:
       return null;
   }
 }
-
-export type UnexaminedReason =
-  'not_permitted' | 'timed_out' | 'not_installed' | 'disabled' | 'bypassed' | 'not_due' | 'failed';

@@ -6,7 +6,7 @@
 import { attempt } from '../core/program.ts';
 import type { Outcome } from '../core/program.ts';
 import { unexaminedReason } from '../core/sqlstate.ts';
-import type { UnexaminedReason } from '../core/sqlstate.ts';
+import type { Unexamined } from '../core/coverage.ts';
 import type { IntegrityCheck, IntegrityReport } from './integrity/check.ts';
 import { integrityKind } from './integrity/check.ts';
 import { integrityChecks } from './integrity/index.ts';
@@ -22,8 +22,7 @@ interface Judged {
   check: IntegrityCheck;
   verdict: Verdict;
   report: IntegrityReport | null;
-  reason: UnexaminedReason | null;
-  detail: string | null;
+  unexamined: readonly Omit<Unexamined, 'what'>[];
 }
 
 const weight: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
@@ -35,19 +34,18 @@ function judge(check: IntegrityCheck, outcome: Outcome<IntegrityReport>): Judged
       check,
       verdict: 'unknown',
       report: null,
-      reason: unexaminedReason(sqlstate) ?? 'failed',
-      detail: `${sqlstate} ${message}`,
+      unexamined: [{ reason: unexaminedReason(sqlstate) ?? 'failed', detail: `${sqlstate} ${message}` }],
     };
   }
   const report = outcome.value;
   const unhealthy = report.findings.some(({ severity }) => severity !== 'info');
-  const complete = report.examined >= report.total && !report.unexamined;
+  const unexamined = report.unexamined ?? [];
+  const complete = report.examined >= report.total && unexamined.length === 0;
   return {
     check,
     verdict: unhealthy ? 'unhealthy' : complete ? 'healthy' : 'unknown',
     report,
-    reason: report.unexamined?.reason ?? null,
-    detail: report.unexamined?.detail ?? null,
+    unexamined,
   };
 }
 
@@ -57,10 +55,20 @@ function verdictOf(judged: readonly Judged[]): Exclude<Verdict, 'disabled'> {
   return looked.length > 0 && looked.every(({ verdict }) => verdict === 'healthy') ? 'healthy' : 'unknown';
 }
 
-function coverage({ verdict, report, reason, detail }: Judged): JsonObject {
+/** What a check could not see, for its entry of the result: the first reason, and all details. */
+function unexaminedEntry(unexamined: Judged['unexamined']): JsonObject {
+  const [first] = unexamined;
+  if (!first) return {};
+  return {
+    reason: first.reason,
+    detail: unexamined.map(({ detail, remedy }) => detail ?? remedy).join('; '),
+  };
+}
+
+function entryOf({ verdict, report, unexamined }: Judged): JsonObject {
   return {
     status: verdict,
-    ...(reason && { reason, detail }),
+    ...unexaminedEntry(unexamined),
     ...(report && {
       examined: report.examined,
       total: report.total,
@@ -68,6 +76,12 @@ function coverage({ verdict, report, reason, detail }: Judged): JsonObject {
     }),
     ...(report?.note && typeof report.note === 'object' && !Array.isArray(report.note) && report.note),
   };
+}
+
+/** For a person who has not the dictionary at hand: how many objects were checked, too. */
+function detailOf({ detail }: { detail?: string }, report: IntegrityReport | null): string {
+  const checked = report === null ? [] : [`checked ${report.examined} of ${report.total}`];
+  return [...checked, ...(detail === undefined ? [] : [detail])].join(': ');
 }
 
 function issueOf(finding: Finding): JsonObject {
@@ -140,8 +154,7 @@ export default defineStep({
           check,
           verdict: 'disabled',
           report: null,
-          reason: 'disabled',
-          detail: 'switched off by disabled_checks',
+          unexamined: [{ reason: 'disabled', detail: 'switched off by disabled_checks' }],
         });
         continue;
       }
@@ -149,7 +162,6 @@ export default defineStep({
     }
     const findings = judged.flatMap(({ report }) => report?.findings ?? []);
     const issues = [...findings].sort((a, b) => weight[a.severity] - weight[b.severity]);
-    const failed = judged.filter(({ report, reason }) => report === null && reason === 'failed');
     const serious = unmuted(findings).filter(({ severity }) => severity !== 'info');
     return {
       result: {
@@ -157,7 +169,7 @@ export default defineStep({
           status: verdictOf(judged),
           issues: issues.slice(0, listedIssues).map(issueOf),
           issue_count: issues.length,
-          checks: Object.fromEntries(judged.map((each) => [each.check.name, coverage(each)])),
+          checks: Object.fromEntries(judged.map((each) => [each.check.name, entryOf(each)])),
         },
       },
       findings,
@@ -172,9 +184,13 @@ export default defineStep({
               },
             ],
       actions: [],
-      ...(failed.length > 0 && {
-        partial: `checks that failed: ${failed.map(({ check, detail }) => `${check.name} (${detail})`).join(', ')}`,
-      }),
+      coverage: {
+        examined: judged.filter(({ unexamined }) => unexamined.length === 0).length,
+        of: judged.length,
+        unexamined: judged.flatMap(({ check, unexamined, report }) =>
+          unexamined.map((each) => ({ ...each, what: check.title, detail: detailOf(each, report) })),
+        ),
+      },
       examined: judged.filter(({ report }) => report !== null).map(({ check }) => integrityKind(check.name)),
       keepOpen: judged.flatMap(({ report }) => report?.keepOpen ?? []),
     };

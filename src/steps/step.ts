@@ -4,6 +4,7 @@
  * Glossary: a *check* looks; a *finding* is something seen that matters to a person, with a stable key; an *action*
  * is what pg-maint would do about it; an *alert* tells someone now; *unexamined* is what could not be looked at.
  */
+import type { Coverage } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 
 export type Severity = 'info' | 'warning' | 'critical';
@@ -139,8 +140,8 @@ export interface Report {
   findings: Finding[];
   alerts: Alert[];
   actions: Action[];
-  /** What part of the step failed though the rest of the report stands. Makes step and run `partial`. */
-  partial?: string;
+  /** What it could examine, and what not and why. A gap in it makes step and run `partial`, unless a person accepted it. */
+  coverage?: Coverage;
   /** Kinds that were looked at in full: their open findings that were not seen again are resolved. */
   examined: string[];
   /** Findings of an examined kind that could not be looked at again and stay open although not seen. */

@@ -19,8 +19,14 @@ export interface RunResult {
       status: string;
       reason: string | null;
       error: { sqlstate: string; message: string } | null;
+      coverage: {
+        examined: number;
+        of: number | null;
+        unexamined: { what: string; reason: string; standing: string; detail?: string; remedy?: string }[];
+      } | null;
     }
   >;
+  unexamined: Record<'gap' | 'accepted' | 'not_yet' | 'chosen', number>;
   actions: Record<string, number>;
   alerts: { step: number; severity: string; message: string }[];
   integrity_check: {

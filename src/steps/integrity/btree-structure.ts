@@ -3,10 +3,11 @@
  * Within a time budget, least recently checked first; maint.index_check keeps when and with what outcome. An index
  * counts as examined while its last check is younger than btree_recheck_days.
  */
+import { grantExecuteOn } from '../../catalog/grants.ts';
 import { attempt, clock, query, queryOne } from '../../core/program.ts';
 import type { Failure, Program } from '../../core/program.ts';
 import { sqlstate, unexaminedReason } from '../../core/sqlstate.ts';
-import type { UnexaminedReason } from '../../core/sqlstate.ts';
+import type { UnexaminedReason } from '../../core/coverage.ts';
 import type { IntegrityCheck, IntegrityReport } from './check.ts';
 import { integrityKind, namesInSummary, summarizeNames, userSchema } from './check.ts';
 import type { Finding } from '../step.ts';
@@ -238,8 +239,8 @@ function corruptFinding({ schema, table, index, quoted }: Name, failure: Failure
   };
 }
 
-function unavailable(total: number, reason: UnexaminedReason, detail: string): IntegrityReport {
-  return { findings: [], total, examined: 0, unexamined: { reason, detail } };
+function unavailable(total: number, reason: UnexaminedReason, remedy: string): IntegrityReport {
+  return { findings: [], total, examined: 0, unexamined: [{ reason, remedy }] };
 }
 
 function* namesOf(indexes: readonly DueIndex[]): Program<Map<number, Name>> {
@@ -259,7 +260,7 @@ export const btreeStructure: IntegrityCheck = {
       return unavailable(
         total,
         'not_permitted',
-        `grant execute on function ${available.schema}.bt_index_check(regclass) to the owner of schema maint`,
+        yield* grantExecuteOn(`${available.schema}.bt_index_check(regclass)`),
       );
     }
     const examinations = yield* examine(due, available.schema, config.btree_time_budget);
@@ -289,10 +290,12 @@ export const btreeStructure: IntegrityCheck = {
       examined: total - missed.length,
       note: { checked_now: examinations.length },
       ...(missed.length > 0 && {
-        unexamined: {
-          reason: (failure && unexaminedReason(failure.sqlstate)) ?? (failure ? 'failed' : 'timed_out'),
-          detail: `${failure ? `${failure.message}: ` : ''}${summary}`,
-        },
+        unexamined: [
+          {
+            reason: (failure && unexaminedReason(failure.sqlstate)) ?? (failure ? 'failed' : 'timed_out'),
+            detail: `${failure ? `${failure.message}: ` : ''}${summary}`,
+          },
+        ],
       }),
       keepOpen: stillCorrupt
         .flatMap(nameOf)

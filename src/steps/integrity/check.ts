@@ -1,5 +1,5 @@
 /** The contract of the checks that step 1 is made of. Each is isolated: a failing one leaves the others their verdict. */
-import type { UnexaminedReason } from '../../core/sqlstate.ts';
+import type { Unexamined } from '../../core/coverage.ts';
 import type { Program } from '../../core/program.ts';
 import type { Finding, Json } from '../step.ts';
 
@@ -22,7 +22,7 @@ export interface IntegrityReport {
   total: number;
   examined: number;
   /** Why not all were examined; must be given when examined < total. */
-  unexamined?: { reason: UnexaminedReason; detail: string };
+  unexamined?: Omit<Unexamined, 'what'>[];
   keepOpen?: Pick<Finding, 'kind' | 'schema' | 'table' | 'object'>[];
   /** More that a reader of the result may want. */
   note?: Json;

@@ -32,11 +32,13 @@ export const checksumFailure: IntegrityCheck = {
         findings: [],
         total: rows.length,
         examined: 0,
-        unexamined: {
-          reason: 'disabled',
-          detail:
-            'data checksums are off on this server: pg_checksums --enable switches them on while it is stopped',
-        },
+        unexamined: [
+          {
+            reason: 'not_counted',
+            detail: 'data checksums are off on this server: no damage of a page is noticed',
+            remedy: 'pg_checksums --enable, while the server is stopped',
+          },
+        ],
       };
     }
     const findings = rows

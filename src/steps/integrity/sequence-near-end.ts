@@ -3,6 +3,8 @@
  * sequences, a batch at a time in a subtransaction that is rolled back, because reading one (and all the more
  * pg_sequence_last_value) keeps a lock on it to the end of the transaction.
  */
+import { grantOf } from '../../catalog/grants.ts';
+import type { Unexamined } from '../../core/coverage.ts';
 import { attemptAndUndo, query } from '../../core/program.ts';
 import type { Outcome, Program } from '../../core/program.ts';
 import { unexaminedReason } from '../../core/sqlstate.ts';
@@ -160,15 +162,25 @@ export const sequenceNearEnd: IntegrityCheck = {
       unread.push(...batch.unread);
       state ??= batch.state;
     }
-    const missed = [...forbidden, ...unread];
-    const reason = state === undefined ? 'not_permitted' : (unexaminedReason(state) ?? 'failed');
+    const unexamined: Omit<Unexamined, 'what'>[] = [];
+    if (forbidden.length > 0) {
+      unexamined.push({
+        reason: 'not_permitted',
+        detail: summarizeNames(forbidden),
+        remedy: yield* grantOf('pg_read_all_data'),
+      });
+    }
+    if (unread.length > 0) {
+      const reason = (state !== undefined && unexaminedReason(state)) || 'failed';
+      unexamined.push({ reason, detail: summarizeNames(unread) });
+    }
     return {
       findings: positions
         .filter(({ percent }) => percent >= config.sequence_used_percent)
         .map(nearEndFinding),
       total: sequences.length,
       examined: positions.length,
-      ...(missed.length > 0 && { unexamined: { reason, detail: summarizeNames(missed) } }),
+      ...(unexamined.length > 0 && { unexamined }),
     };
   },
 };
