@@ -67,7 +67,10 @@ test('a new interval holds at once, without a restart; so does unschedule', asyn
   await database.query(`select maint.schedule('610 seconds')`);
   await sleep(500);
   t.is(await runs(database), 1, 'scheduled, but not due before some seconds have passed');
-  await waitForRow(database, `select from maint.run_log where status in ('success', 'partial') having count(*) = 2`);
+  await waitForRow(
+    database,
+    `select from maint.run_log where status in ('success', 'partial') having count(*) = 2`,
+  );
   const [gap] = await database.query(
     `select extract(epoch from max(started_at) - min(started_at))::float8 as seconds from maint.run_log`,
   );
