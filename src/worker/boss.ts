@@ -3,8 +3,7 @@ import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Queue } from 'pg-boss';
 import { installLock, lockClass } from '../core/advisory-locks.ts';
-import { queryRow } from './connection.ts';
-import { settleSession } from './session.ts';
+import { queryRow, settleSession } from './connection.ts';
 
 export const bossSchema = 'pgboss';
 

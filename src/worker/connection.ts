@@ -1,4 +1,11 @@
 import pg from 'pg';
+import {
+  extensionSettings,
+  pinSearchPath,
+  sessionSettings,
+  setConfigList,
+  startProcedure,
+} from '../core/pinned-settings.ts';
 import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
 import { clientTarget, resolveTarget } from './target/client-config.ts';
 import type { Server } from './target/client-config.ts';
@@ -58,6 +65,8 @@ async function connectTo(config: pg.ClientConfig): Promise<pg.Client> {
   // An error while no query is under way; the next query fails with it.
   client.on('error', () => undefined);
   await client.connect();
+  // First of all: with a search path of the database's owner, the next statement could call their functions as us.
+  await client.query(pinSearchPath);
   return client;
 }
 
@@ -82,12 +91,25 @@ function cannotConnect(failures: readonly unknown[]): CouldNotRun {
   );
 }
 
+/** One statement, as a worker opens many connections and each statement costs an idle server something. */
+export const settle = setConfigList(
+  { ...sessionSettings, ...extensionSettings, ...startProcedure },
+  'session',
+);
+
+/** Makes settings of the role, of the database or of the environment mean nothing in this session. */
+export async function settleSession(client: pg.ClientBase): Promise<void> {
+  await client.query(`select ${settle}`);
+}
+
+/** A connection with pinned settings. */
 export async function withConnection<Result>(
   url: string | undefined,
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
   const client = await connect(url);
   try {
+    await settleSession(client);
     return await work(client);
   } finally {
     await client.end();

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { runAsync } from '../core/drivers.ts';
 import type { AsyncHost } from '../core/drivers.ts';
+import { pinnedSettings, setConfigList } from '../core/pinned-settings.ts';
 import { FailureError, failureOf, query, queryOne } from '../core/program.ts';
 import type { Parameter, Program } from '../core/program.ts';
 import { runMaintenance } from '../core/run.ts';
@@ -111,6 +112,8 @@ export async function runOverConnection(
   return await runInTransaction(client, runWithGuards(options));
 }
 
+const pinned = setConfigList({ ...pinnedSettings, search_path: 'pg_catalog, maint, pg_temp' }, 'transaction');
+
 interface Guarded {
   request?: RunRequest;
   skipped?: JsonObject;
@@ -118,10 +121,8 @@ interface Guarded {
 
 function* runWithGuards(options: RunOptions): Program<JsonObject> {
   const { force = false, only, dryRun = false, runId } = options;
-  // As maint.run has it: what the server writes names of, it qualifies the same way then.
-  yield* query(
-    "select pg_catalog.to_jsonb(pg_catalog.set_config('search_path', 'pg_catalog, maint, pg_temp', true)) as row",
-  );
+  // As maint.run has it: what the server writes, it writes the same way then.
+  yield* query(`select pg_catalog.jsonb_build_array(${pinned}) as row`);
   if (runId !== undefined) {
     const status = yield* queryOne<string | null>('select maint.take_queued_run($1::bigint) as row', [runId]);
     if (status !== 'queued')

@@ -1,5 +1,6 @@
 /** The SQL of an installation, in the pieces that install.ts runs and as scripts for servers it can't reach. */
 import pg from 'pg';
+import { pinFunctions, setConfigList, startProcedure } from '../core/pinned-settings.ts';
 import type { Manifest } from './manifest.ts';
 
 export type Engine = 'plv8' | 'maint_v8' | 'worker';
@@ -50,9 +51,19 @@ from pg_catalog.jsonb_to_recordset(${jsonLiteral(manifest.settings)}) as s (path
 `;
 }
 
+/** Functions that enter JavaScript. PL/V8 has loaded by then: before, only a superuser could name its setting. */
+const pinStartProcedure = Object.entries(startProcedure)
+  .flatMap(([name, value]) =>
+    ['dispatch(jsonb)', 'query_risk(text)'].map(
+      (routine) => `alter function maint.${routine} set ${name} = ${literal(value)};`,
+    ),
+  )
+  .join('\n');
+
 /** Creates or replaces the functions that hold the bundles. Bodies are checked here: a broken engine shows at once. */
 export function createDispatcher(manifest: Manifest, engine: Exclude<Engine, 'worker'>): string {
   return `
+select ${setConfigList(startProcedure, 'transaction')};
 set local check_function_bodies = on;
 create or replace function maint.dispatch(request jsonb) returns jsonb
 language ${engine} volatile as ${dollarQuoted(`\n${manifest.dispatcherBody}\n`, 'bundle')};
@@ -63,6 +74,7 @@ set local check_function_bodies = on;
 create or replace function maint.query_risk(query text) returns jsonb
 language ${engine} volatile as ${dollarQuoted(`\n${manifest.queryRiskBody}\n`, 'bundle')};
 set local check_function_bodies = off;
+${engine === 'plv8' ? pinStartProcedure : ''}
 `;
 }
 
@@ -132,6 +144,7 @@ function codeAndRows(manifest: Manifest): string {
     ...manifest.routines.map(({ file, sql }) => `-- ${file}\n${sql}\n`),
     ...manifest.views.map(({ file, sql }) => `-- ${file}\n${sql}\n`),
     dispatcherByLanguage(manifest),
+    pinFunctions,
     'select maint.apply_grants();\n',
   ].join('');
 }

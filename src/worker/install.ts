@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { isWorthRetrying, sqlstate } from '../core/sqlstate.ts';
 import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
+import { pinFunctions } from '../core/pinned-settings.ts';
 import { inTransaction, queryRow, withConnection } from './connection.ts';
 import { ensureQueues } from './boss.ts';
 import { chooseEngine } from './engine.ts';
@@ -210,6 +211,7 @@ async function replaceCode(client: pg.Client, manifest: Manifest, engine: Engine
     }
     await createCode(client, manifest, engine);
   }
+  await client.query(pinFunctions);
   await client.query('release savepoint code');
 }
 

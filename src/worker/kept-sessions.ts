@@ -3,6 +3,7 @@
  * time, takes longer than many an action. One in which anything failed is never used again.
  */
 import type pg from 'pg';
+import { pinSearchPath } from '../core/pinned-settings.ts';
 import { endSession, openSession, settleAsOwner } from './session.ts';
 import type { Session, Settled } from './session.ts';
 
@@ -83,7 +84,7 @@ const keepPlans = 'set plan_cache_mode = force_generic_plan';
 
 /** What `discard all` does, but for `deallocate all` and `discard plans`. */
 const forget = `
-  close all; set session authorization default; reset all; unlisten *;
+  close all; set session authorization default; reset all; ${pinSearchPath}; unlisten *;
   select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences`;
 
 /**
@@ -94,9 +95,9 @@ const forget = `
 async function renew(session: Session): Promise<boolean> {
   try {
     const results = (await session.client.query(
-      `${forget}; ${keepPlans}; ${settleAsOwner}`,
+      `${forget}; ${settleAsOwner}; ${keepPlans}`,
     )) as unknown as pg.QueryResult<Settled>[];
-    if (results.at(-1)?.rows[0]?.outside === true) return true;
+    if (results.at(-2)?.rows[0]?.outside === true) return true;
   } catch {
     // Another one is opened in its place, and says what there is to say.
   }

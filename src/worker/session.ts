@@ -1,28 +1,7 @@
 /** Connections that the worker holds: as the role that owns schema maint, and with no setting of the role in the way. */
 import type pg from 'pg';
-import { connect } from './connection.ts';
+import { connect, settle } from './connection.ts';
 import { CouldNotRun } from './errors.ts';
-
-/** What makes a session fit for long statements, and for names that resolve in pg_catalog only. */
-const settings = {
-  default_transaction_read_only: 'off',
-  default_transaction_isolation: 'read committed',
-  statement_timeout: '0',
-  lock_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
-  idle_session_timeout: '0',
-  client_min_messages: 'warning',
-  search_path: 'pg_catalog, pg_temp',
-} as const;
-
-// One statement, as a worker opens many connections and each statement costs an idle server something.
-const settle = Object.entries(settings)
-  .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', false)`)
-  .join(', ');
-
-export async function settleSession(client: pg.ClientBase): Promise<void> {
-  await client.query(`select ${settle}`);
-}
 
 export interface Settled {
   pid: number;
