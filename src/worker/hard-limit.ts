@@ -5,9 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { sqlstate } from '../core/sqlstate.ts';
-import { connect, inTransaction, queryRow } from './connection.ts';
+import { connect, inTransaction, queryRow, settleSession } from './connection.ts';
 import { sqlstateOf } from './errors.ts';
-import { endSession, settleSession } from './session.ts';
+import { endSession } from './session.ts';
 import type { Onlooker } from './table-queue.ts';
 
 export interface HardLimit {
