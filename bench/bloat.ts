@@ -280,7 +280,6 @@ export const bloat: Bench = {
   async measure(server, { short }) {
     const database = await createDatabase(server, 'bench_bloat');
     const client = await database.connect();
-    await client.query('create extension pageinspect; create extension pgstattuple');
     await client.query(`select maint.configure('features.index_health.min_size_mb', '0'),
       maint.configure('features.index_health.page_budget', '1000000000'),
       maint.configure('features.index_health.time_budget', '3600000'),

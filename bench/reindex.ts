@@ -147,7 +147,6 @@ export const reindex: Bench = {
     }
     const database = await createDatabase(server, 'bench_reindex');
     const client = await database.connect();
-    await client.query('create extension pageinspect');
     // This machine has its load from us.
     await client.query(`select maint.configure('operational.safeguards.max_active_backends_per_core', '0')`);
     const rows = short ? rowsOfTable.short : rowsOfTable.full;

@@ -68,7 +68,7 @@ async function measure(server: Server): Promise<void> {
     const settled = await database.connect();
     const idle = `select from maint.run_log where status = 'success'
       and not exists (select from maint.action where status in ('queued', 'running'))
-      and not exists (select from pgboss.job where state <= 'active')
+      and not exists (select from maint_boss.job where state <= 'active')
       and not exists (select from maint.query_text where parsed_at is null)`;
     while ((await settled.query(idle)).rowCount === 0) await sleep(200);
     await settled.end();

@@ -24,7 +24,6 @@ interface Example {
 }
 
 async function examplesOf(client: pg.Client): Promise<Example[]> {
-  await client.query(`create extension if not exists pageinspect`);
   await client.query(
     `select maint.bypass('features.stale_operations', 'a release tonight', now() + interval '1 hour')`,
   );
@@ -91,7 +90,7 @@ async function main(): Promise<void> {
   const cluster = named === '' ? await startCluster({ ephemeral: true }) : null;
   try {
     const url = await createSampleDatabase(cluster?.url ?? named);
-    await install(url);
+    await install(url, { createExtensions: true });
     const client = new pg.Client({ connectionString: url, application_name: 'pg-maint' });
     await client.connect();
     try {

@@ -1,6 +1,6 @@
 /** Collects what an installation needs from the source tree: SQL files, step definitions, the dispatcher's body. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../src/worker/manifest.ts';
 import { alertPrefix, alertSettings } from '../src/steps/alert-settings.ts';
@@ -17,7 +17,10 @@ interface SqlFile {
 }
 
 function sqlFiles(folder: string): SqlFile[] {
-  return readdirSync(join(repository, 'sql', folder))
+  const path = join(repository, 'sql', folder);
+  // git keeps no folder without a file.
+  if (!existsSync(path)) return [];
+  return readdirSync(path)
     .filter((name) => name.endsWith('.sql'))
     .sort()
     .map((name) => ({
@@ -87,6 +90,7 @@ export function makeManifest(
     ],
     migrations: sqlFiles('migrations').map(migration),
     routines: [...sqlFiles('internal'), ...sqlFiles('api')],
+    privileged: sqlFiles('privileged'),
     views: sqlFiles('views'),
   };
   const bundleSha256 = createHash('sha256').update(JSON.stringify(content)).digest('hex');

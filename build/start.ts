@@ -157,9 +157,7 @@ async function main(): Promise<number> {
     process.stderr.write(`--keep is for the throw-away server; DATABASE_URL names one that stays\n${usage}`);
     return 2;
   }
-  // In a database of the user's: nothing outside schema maint, and the queues are in pg-boss's.
-  const complete =
-    url === '' ? await onThrowAwayServer(values.keep === true) : await maintain(url, { queues: false });
+  const complete = url === '' ? await onThrowAwayServer(values.keep === true) : await maintain(url);
   return complete ? 0 : 1;
 }
 

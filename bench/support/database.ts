@@ -45,11 +45,8 @@ export async function createDatabase(server: Server, name: string): Promise<Benc
     clients.push(client);
     return client;
   };
-  const report = await install(url.href);
+  const report = await install(url.href, { createExtensions: true });
   if (report.engine === 'worker') throw new Error('this server has no JavaScript language to measure');
-  const client = await connect();
-  await client.query('create extension if not exists amcheck');
-  await client.query('create extension if not exists pg_stat_statements');
   return {
     url: url.href,
     connect,

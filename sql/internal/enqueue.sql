@@ -14,18 +14,18 @@ declare
 begin
   perform pg_catalog.pg_notify('maint_work', enqueue.queue);
   -- Two conditions, one after the other: the second can't be read where there is no such table.
-  if pg_catalog.to_regclass('pgboss.job') is null then
+  if pg_catalog.to_regclass('maint_boss.job') is null then
     return pg_catalog.jsonb_build_object('queued', false, 'reason', 'no_queue');
   end if;
-  if not exists (select from pgboss.queue as q where q.name = enqueue.queue) then
+  if not exists (select from maint_boss.queue as q where q.name = enqueue.queue) then
     return pg_catalog.jsonb_build_object('queued', false, 'reason', 'no_queue');
   end if;
-  insert into pgboss.job (name, data, singleton_key, start_after, expire_seconds, deletion_seconds, keep_until,
+  insert into maint_boss.job (name, data, singleton_key, start_after, expire_seconds, deletion_seconds, keep_until,
     retry_limit, retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds)
   select q.name, enqueue.data, enqueue.singleton_key, due.at, q.expire_seconds, q.deletion_seconds,
     due.at + pg_catalog.make_interval(secs => q.retention_seconds), q.retry_limit, q.retry_delay, q.retry_backoff,
     q.retry_delay_max, q.policy, q.dead_letter, q.heartbeat_seconds
-  from pgboss.queue as q
+  from maint_boss.queue as q
   cross join lateral (values (pg_catalog.clock_timestamp() + enqueue.delay)) as due (at)
   where q.name = enqueue.queue
   on conflict do nothing

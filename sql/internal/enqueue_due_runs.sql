@@ -13,7 +13,7 @@ declare
 begin
   perform maint.enqueue_run(r.run_id) from maint.run_log as r
   where r.status = 'queued' and not exists (
-    select from pgboss.job as j
+    select from maint_boss.job as j
     where j.name = 'maint_run' and j.state <= 'active' and j.data ->> 'run_id' = r.run_id::text)
   order by r.run_id;
   if due <= pg_catalog.clock_timestamp() then

@@ -56,7 +56,7 @@ begin
       group by x.indrelid
     ) as i on i.indrelid = c.oid
     where c.relkind in ('r', 'm') and c.relpersistence <> 't'
-      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'pgboss')
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'maint_boss')
   ), difference as materialized (
     select l.table_oid,
       l.rows_scanned - b.base * coalesce(k.rows_scanned, 0) as rows_scanned,

@@ -82,7 +82,7 @@ begin
         insert into maint.query_text (digest, text, length, verb, own, first_seen)
         select distinct on (m.digest) m.digest, pg_catalog.left(m.query, $3), pg_catalog.length(m.query),
           maint.query_verb(m.query),
-          m.query ~* '(^|[^[:alnum:]_$.])"?(pg_catalog|information_schema|maint|pgboss)"?[[:space:]]*\.', $2
+          m.query ~* '(^|[^[:alnum:]_$.])"?(pg_catalog|information_schema|maint|maint_boss)"?[[:space:]]*\.', $2
         from missing as m
         order by m.digest
         on conflict (digest) do nothing

@@ -9,7 +9,7 @@ import { lockedRelations } from './relations.ts';
  * left out: nobody should change them by hand, and our own work would count as their use.
  */
 export const usersIndex = `
-  n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'pgboss')
+  n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'maint_boss')
     and c.relpersistence <> 't'`;
 
 /**

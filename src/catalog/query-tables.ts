@@ -63,7 +63,7 @@ const tablesQuery = `
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
             'oid', c.oid::int8, 'schema', c.nspname, 'table', c.relname,
             'quoted', pg_catalog.format('%I.%I', c.nspname, c.relname), 'kind', c.relkind,
-            'system', c.nspname in ('pg_catalog', 'information_schema', 'maint', 'pgboss'),
+            'system', c.nspname in ('pg_catalog', 'information_schema', 'maint', 'maint_boss'),
             'rows', size.rows, 'pages', size.pages,
             'columns', coalesce(columns.list, '[]'), 'indexes', coalesce(indexes.list, '[]')) order by c.nspname)
         from candidate as c

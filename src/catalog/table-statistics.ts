@@ -64,7 +64,7 @@ const statisticsQuery = `
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where (c.relkind in ('r', 'm') or c.relkind = 'p' and not c.relispartition)
       and c.relpersistence <> 't'
-      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'pgboss')
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'maint_boss')
   ), below as (
     select p.root, sum(p.pages) as pages, sum(p.rows) as rows,
       sum(p.changes + case when p.autoanalyzed > r.analyzed then p.threshold else 0 end) as changes,

@@ -229,7 +229,7 @@ const unservedQuery = `
   ) as keys
   left join missing on missing.root = k.oid
   where c.relpersistence <> 't'
-    and n.nspname not in ('pg_catalog', 'information_schema', 'pgboss')
+    and n.nspname not in ('pg_catalog', 'information_schema', 'maint_boss')
     and (c.relkind <> 'p' or own.holders = 0 or missing.names is not null)
   order by n.nspname, c.relname, k.conname`;
 
@@ -239,7 +239,7 @@ const countQuery = `
   join pg_catalog.pg_class as c on c.oid = k.conrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where k.contype = 'f' and k.conparentid = 0 and c.relpersistence <> 't'
-    and n.nspname not in ('pg_catalog', 'information_schema', 'pgboss')
+    and n.nspname not in ('pg_catalog', 'information_schema', 'maint_boss')
   order by 1`;
 
 export function unservedForeignKeys(): Program<UnservedForeignKey[]> {

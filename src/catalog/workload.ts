@@ -112,7 +112,7 @@ const tableCallsQuery = `
     from named as n
     join pg_catalog.pg_class as k on k.relname = n.name and k.relkind in ('r', 'p', 'm') and k.relpersistence <> 't'
     join pg_catalog.pg_namespace as s on s.oid = k.relnamespace and (n.schema is null or s.nspname = n.schema)
-    where s.nspname not in ('pg_catalog', 'information_schema', 'maint', 'pgboss')
+    where s.nspname not in ('pg_catalog', 'information_schema', 'maint', 'maint_boss')
     group by n.text_id, n.schema, n.name
     having pg_catalog.count(distinct k.oid) = 1
   ), set_columns as (

@@ -1,11 +1,10 @@
 /** pg-boss in a maintained database: the queues, and the one connection it has. */
-import type pg from 'pg';
+import pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Queue } from 'pg-boss';
 import { installLock, lockClass } from '../core/advisory-locks.ts';
-import { queryRow, settleSession } from './connection.ts';
-
-export const bossSchema = 'pgboss';
+import { inTransaction, queryRow } from './connection.ts';
+import { bossSchema, findSchemas, requireOwnSchema } from './preflight.ts';
 
 /** A job whose worker has not been heard of for this long is given to another. */
 export const heartbeatSeconds = 20;
@@ -36,16 +35,20 @@ function optionsOf(name: QueueName): Omit<Queue, 'name'> {
   return { ...queues[name], expireInSeconds: forever, heartbeatSeconds, deadLetter: 'maint_dead' };
 }
 
-/** A pg-boss over this connection, which nothing else may open a transaction on. Start and stop it. */
-function bossOver(client: pg.ClientBase): PgBoss {
+/**
+ * A pg-boss over this connection, which nothing else may open a transaction on. Start and stop it. `within`: a transaction
+ * is open, and what pg-boss would do in its own becomes part of it.
+ */
+function bossOver(client: pg.ClientBase, within = false): PgBoss {
   let last: Promise<unknown> = Promise.resolve();
   return new PgBoss({
     schema: bossSchema,
     db: {
       executeSql(text, values) {
+        const sql = within ? withoutTransaction(text) : text;
         // One after the other: pg-boss takes its adapter for a pool.
         const result = last.then(() =>
-          values === undefined || values.length === 0 ? client.query(text) : client.query(text, values),
+          values === undefined || values.length === 0 ? client.query(sql) : client.query(sql, values),
         );
         last = result.catch(() => undefined);
         return result;
@@ -53,7 +56,7 @@ function bossOver(client: pg.ClientBase): PgBoss {
     },
     createSchema: false,
     schedule: false,
-    supervise: true,
+    supervise: !within,
     // What it would do more often costs an idle server queries, and nothing here is waiting for it.
     flowIntervalSeconds: forever,
     bamIntervalSeconds: 600,
@@ -67,6 +70,11 @@ function bossOver(client: pg.ClientBase): PgBoss {
   });
 }
 
+/** pg-boss creates and upgrades its tables in one text that begins with BEGIN and ends with COMMIT. */
+function withoutTransaction(text: string): string {
+  return text.replace(/^\s*BEGIN;/, '').replace(/COMMIT;\s*$/, '');
+}
+
 /** Rejects with nothing: errors of its timers go to `onError`. */
 export async function startBoss(client: pg.ClientBase, onError: (error: Error) => void): Promise<PgBoss> {
   const boss = bossOver(client);
@@ -76,43 +84,41 @@ export async function startBoss(client: pg.ClientBase, onError: (error: Error) =
 }
 
 /**
- * Creates or upgrades the schema of pg-boss and the queues for the role that owns schema maint, which it leaves set; and
- * records whether the schema was ours to make. Any number at once wait for each other.
+ * Creates or upgrades the tables of pg-boss and the queues in schema maint_boss, which exists. As the role that owns it, in
+ * an open transaction, which may end with other time limits than it had.
+ */
+export async function fillQueueSchema(client: pg.ClientBase): Promise<void> {
+  const boss = bossOver(client, true);
+  const failures: Error[] = [];
+  boss.on('error', (error: Error) => failures.push(error));
+  try {
+    await boss.start({});
+    await createMissing(boss);
+  } finally {
+    await boss.stop({ graceful: false, close: false });
+  }
+  const [failure] = failures;
+  if (failure) throw failure;
+}
+
+/**
+ * What a worker does as it starts: its pg-boss may be newer than the one that installed, and somebody may have dropped the
+ * queues. The role that owns schema maint is set before and after. Any number at once wait for each other.
  */
 export async function ensureQueues(client: pg.Client): Promise<void> {
-  await settleSession(client);
-  await client.query('select pg_catalog.pg_advisory_lock($1, $2)', [lockClass, installLock]);
-  try {
-    await client.query('reset role');
-    const { existed, owner } = await queryRow<{ existed: boolean; owner: string }>(
-      client,
-      `select pg_catalog.to_regnamespace($1) is not null as existed,
-         pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(n.nspowner)) as owner
-       from pg_catalog.pg_namespace as n where n.nspname = 'maint'`,
-      [bossSchema],
-    );
-    // By whoever connects: the owner needs no right to create schemas.
-    if (!existed) await client.query(`create schema ${bossSchema} authorization ${owner}`);
-    await client.query(`set role ${owner}`);
-    if (!existed) await client.query('update maint.installation set made_queues = true');
-    const boss = bossOver(client);
-    const failures: Error[] = [];
-    boss.on('error', (error: Error) => failures.push(error));
-    try {
-      await boss.start({});
-      await createMissing(boss);
-    } finally {
-      await boss.stop({ graceful: false, close: false });
+  await inTransaction(client, async () => {
+    await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, installLock]);
+    const { queues } = await findSchemas(client);
+    const { owner } = await queryRow<{ owner: string }>(client, 'select current_user::text as owner');
+    requireOwnSchema(bossSchema, queues, owner);
+    if (queues === null) {
+      // By whoever connects: the owner needs no right to create schemas.
+      await client.query('set local role none');
+      await client.query(`create schema ${bossSchema} authorization ${pg.escapeIdentifier(owner)}`);
+      await client.query(`set local role ${pg.escapeIdentifier(owner)}`);
     }
-    const [failure] = failures;
-    if (failure) throw failure;
-  } catch (error) {
-    // pg-boss leaves its transaction open where a statement of it fails. Where the connection is gone, there is none.
-    await client.query('rollback').catch(() => undefined);
-    throw error;
-  } finally {
-    await client.query('select pg_catalog.pg_advisory_unlock($1, $2)', [lockClass, installLock]);
-  }
+    await fillQueueSchema(client);
+  });
 }
 
 async function createMissing(boss: PgBoss): Promise<void> {

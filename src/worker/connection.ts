@@ -60,13 +60,23 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
+/** Neither decides the owner of a database whose rights a superuser has in it: `alter database … set role`. */
+const asLoggedIn = `
+  select pg_catalog.set_config('role', 'none', false)
+  from pg_catalog.pg_roles as r where r.rolname = session_user and r.rolsuper`;
+
 async function connectTo(config: pg.ClientConfig): Promise<pg.Client> {
   const client = new pg.Client(config);
   // An error while no query is under way; the next query fails with it.
   client.on('error', () => undefined);
   await client.connect();
-  // First of all: with a search path of the database's owner, the next statement could call their functions as us.
-  await client.query(pinSearchPath);
+  try {
+    // First of all: with a search path of the database's owner, the next statement could call their functions as us.
+    await client.query(`${pinSearchPath}; ${asLoggedIn}`);
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
   return client;
 }
 
@@ -116,15 +126,16 @@ export async function withConnection<Result>(
   }
 }
 
-/** Runs `work` in a transaction of its own; a failed one is rolled back. */
+/** Runs `work` in a transaction of its own; a failed one is rolled back, and with `takeBack` any. */
 export async function inTransaction<Result>(
   client: pg.ClientBase,
   work: () => Promise<Result>,
+  takeBack = false,
 ): Promise<Result> {
   await client.query('begin isolation level read committed read write');
   try {
     const result = await work();
-    await client.query('commit');
+    await client.query(takeBack ? 'rollback' : 'commit');
     return result;
   } catch (error) {
     // Where the connection is gone there is nothing to roll back, and the first error is the one to tell.

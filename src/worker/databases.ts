@@ -1,18 +1,18 @@
 /** Which databases of a server have pg-maint. */
 import { sqlstate } from '../core/sqlstate.ts';
-import { withConnection } from './connection.ts';
+import { queryRow, withConnection } from './connection.ts';
 import { sqlstateOf } from './errors.ts';
 import { resolveTarget } from './target/client-config.ts';
 import { writeTarget } from './target/keywords.ts';
+import { schemaTrust } from './trust.ts';
+import type { SchemaTrust } from './trust.ts';
 
-export interface FoundDatabase {
+export interface FoundDatabase extends SchemaTrust {
   name: string;
   /** How to connect to it. */
   target: string;
   /** The role that pg-maint belongs to in it. */
   owner: string;
-  /** Whether the role that connects can act as the owner. */
-  mayAct: boolean;
 }
 
 /**
@@ -42,18 +42,19 @@ export async function databasesWithMaint(
   return found;
 }
 
-async function installationIn(
-  target: string | undefined,
-): Promise<{ owner: string; mayAct: boolean } | null> {
+/** By the catalog alone: of a schema that is not trusted nothing is touched. */
+async function installationIn(target: string | undefined): Promise<(SchemaTrust & { owner: string }) | null> {
   return await withConnection(target, async (client) => {
-    const { rows } = await client.query<{ owner: string; mayAct: boolean }>(
-      `select pg_catalog.pg_get_userbyid(n.nspowner)::text as owner,
-         pg_catalog.pg_has_role(n.nspowner, 'member') as "mayAct"
-       from pg_catalog.pg_class as c
-       join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-       where n.nspname = 'maint' and c.relname = 'installation'`,
+    const trust = await schemaTrust(client);
+    if (trust.owner === null) return null;
+    const { installed } = await queryRow<{ installed: boolean }>(
+      client,
+      `select exists (
+         select from pg_catalog.pg_class as c
+         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+         where n.nspname = 'maint' and c.relname = 'installation' and c.relkind = 'r') as installed`,
     );
-    return rows[0] ?? null;
+    return installed ? { ...trust, owner: trust.owner } : null;
   });
 }
 

@@ -1,21 +1,12 @@
 /** What keeps pg-maint from doing all it could in a database, and the command that mends each. */
 import type pg from 'pg';
 import { queryRow } from './connection.ts';
+import { checkAccess } from './doctor-access.ts';
+import { ok } from './doctor-check.ts';
+import type { Check } from './doctor-check.ts';
 import type { Engine } from './install-script.ts';
 import { readManifest } from './manifest.ts';
 import { privilegeNeeds } from './privileges.ts';
-
-export interface Check {
-  /** What was looked at. */
-  about: string;
-  /** problem: something is not examined or not done because of it. advice: a choice that others make differently. */
-  status: 'ok' | 'problem' | 'advice';
-  says: string;
-  /** A statement or a command; null where nothing has to be done. */
-  fix: string | null;
-}
-
-const ok = (about: string, says: string): Check => ({ about, status: 'ok', says, fix: null });
 
 interface Server {
   version: string;
@@ -27,8 +18,6 @@ interface Server {
   autovacuum: boolean;
   plv8: boolean;
   maint_v8: boolean;
-  /** Schema maint exists. */
-  installed: boolean;
 }
 
 async function serverFacts(client: pg.ClientBase): Promise<Server> {
@@ -43,8 +32,7 @@ async function serverFacts(client: pg.ClientBase): Promise<Server> {
        pg_catalog.current_setting('track_counts')::boolean as track_counts,
        pg_catalog.current_setting('autovacuum')::boolean as autovacuum,
        exists (select from pg_catalog.pg_available_extensions as e where e.name = 'plv8') as plv8,
-       exists (select from pg_catalog.pg_available_extensions as e where e.name = 'maint_v8') as maint_v8,
-       pg_catalog.to_regnamespace('maint') is not null as installed`,
+       exists (select from pg_catalog.pg_available_extensions as e where e.name = 'maint_v8') as maint_v8`,
   );
 }
 
@@ -256,9 +244,7 @@ async function checkRoles(client: pg.ClientBase): Promise<Check> {
 export async function examine(client: pg.Client): Promise<Check[]> {
   const server = await serverFacts(client);
   const checks = [...checkServer(server), checkPreload(server)];
-  if (!server.installed) {
-    const says = `pg-maint is not installed in database ${server.database}`;
-    return [...checks, { about: 'installation', status: 'problem', says, fix: 'pg-maint install URL' }];
-  }
-  return [...checks, ...(await checkInstallation(client, server)), await checkRoles(client)];
+  const { checks: access, goOn } = await checkAccess(client);
+  if (!goOn) return [...access, ...checks];
+  return [...access, ...checks, ...(await checkInstallation(client, server)), await checkRoles(client)];
 }

@@ -1,8 +1,10 @@
 /** Which language runs the checks in the server. */
 import type pg from 'pg';
 import { queryRow } from './connection.ts';
-import { CouldNotRun, sqlstateOf } from './errors.ts';
+import { CouldNotRun } from './errors.ts';
+import { createExtension } from './extensions.ts';
 import type { Engine } from './install-script.ts';
+import type { Journal } from './journal.ts';
 
 type Language = Exclude<Engine, 'worker'>;
 
@@ -16,22 +18,21 @@ export interface EngineChoice {
 
 const languages: readonly Language[] = ['plv8', 'maint_v8'];
 
-/** What CREATE EXTENSION may fail with because of the server's set-up; anything else is no reason to go on without. */
-const unusable = /^(42501|0A000|55000|58|F0)/;
-
 /**
- * Picks the engine: the forced one, or the first of plv8, maint_v8, worker that `owner` (null: who installs) can use.
- * In a transaction.
+ * Picks the engine: the forced one, or the first of plv8, maint_v8, worker that `owner` can use. Creates its extension only
+ * if `create`. In a transaction.
  */
 export async function chooseEngine(
   client: pg.Client,
   forced: Engine | undefined,
-  owner: string | null,
+  owner: string,
+  create: boolean,
+  journal: Journal,
 ): Promise<EngineChoice> {
   const notes: string[] = [];
   if (forced === 'worker') return { engine: 'worker', created: null, notes };
   for (const language of forced === undefined ? languages : [forced]) {
-    const { created, problem } = await provide(client, language, owner);
+    const { created, problem } = await provide(client, language, owner, create, journal);
     if (problem === null) return { engine: language, created: created ? language : null, notes };
     if (forced !== undefined)
       throw new CouldNotRun(`engine ${language} can't be used: ${problem}`, remedy(language));
@@ -56,14 +57,20 @@ interface LanguageState {
 async function provide(
   client: pg.Client,
   language: Language,
-  owner: string | null,
+  owner: string,
+  create: boolean,
+  journal: Journal,
 ): Promise<{ created: boolean; problem: string | null }> {
+  // A superuser who installs grants what a trusted language wants.
   const state = (): Promise<LanguageState> =>
-    queryRow<LanguageState>(
+    queryRow<LanguageState & pg.QueryResultRow>(
       client,
-      `select exists (select from pg_catalog.pg_language where lanname = $1) as exists,
-         (select pg_catalog.has_language_privilege(coalesce($2, current_user)::name, oid, 'usage') from pg_catalog.pg_language where lanname = $1) as usable,
-         exists (select from pg_catalog.pg_available_extensions where name = $1) as available`,
+      `select l.oid is not null as exists,
+         l.lanpltrusted and (me.superuser or pg_catalog.has_language_privilege($2::name, l.oid, 'usage'))
+           or (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = $2) as usable,
+         exists (select from pg_catalog.pg_available_extensions as e where e.name = $1) as available
+       from (select r.rolsuper as superuser from pg_catalog.pg_roles as r where r.rolname = current_user) as me
+       left join pg_catalog.pg_language as l on l.lanname = $1`,
       [language, owner],
     );
   const before = await state();
@@ -71,16 +78,13 @@ async function provide(
   let created = false;
   if (!exists) {
     if (!before.available) return { created, problem: `the server does not offer the extension ${language}` };
-    await client.query('savepoint extension');
-    try {
-      await client.query(`create extension ${language}`);
-    } catch (error) {
-      const code = sqlstateOf(error);
-      if (code === null || !unusable.test(code)) throw error;
-      await client.query('rollback to savepoint extension');
-      return { created, problem: (error as Error).message };
-    }
-    await client.query('release savepoint extension');
+    if (!create)
+      return {
+        created,
+        problem: `the server has the extension ${language}, which is not created here: create extension ${language}, or --create-extensions`,
+      };
+    const problem = await createExtension(client, language, journal);
+    if (problem !== null) return { created, problem };
     created = true;
     ({ exists, usable } = await state());
     if (!exists) return { created, problem: `the extension ${language} brings no language of that name` };

@@ -114,6 +114,79 @@ end
 $drop$;
 `;
 
+/** What must not be taken over: whoever owns a schema, or an object in it, can put code there that others call. */
+const refuseForeignSchema = `
+  if exists (
+    select from pg_catalog.pg_namespace as n
+    join pg_catalog.pg_depend as d
+      on d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = n.oid
+    join pg_catalog.pg_shdepend as s on s.classid = d.classid and s.objid = d.objid and s.deptype = 'o'
+      and s.dbid = (select b.oid from pg_catalog.pg_database as b where b.datname = pg_catalog.current_database())
+    join pg_catalog.pg_roles as r on r.oid = s.refobjid
+    where n.nspname = 'maint' and r.oid <> n.nspowner and not r.rolsuper) then
+    raise exception 'there are objects of other roles in schema maint' using errcode = 'duplicate_schema';
+  end if;`;
+
+/**
+ * The owner, as pg-maint install has it: a superuser makes role maint_owner and acts as it, anybody else is the owner. The
+ * role is set to the end of the transaction.
+ */
+const becomeOwner = `do $owner$
+declare
+  superuser constant boolean := (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user);
+  existing record;
+  owner name := case when superuser then 'maint_owner' else current_user end;
+  granted name;
+begin
+  if pg_catalog.current_setting('server_version_num')::int < 150000 then
+    raise exception 'pg-maint needs PostgreSQL 15 or newer' using errcode = 'feature_not_supported';
+  end if;
+  select n.oid, r.rolname, r.rolsuper, exists (
+      select from pg_catalog.pg_class as c where c.relnamespace = n.oid and c.relname = 'migration') as ours
+  into existing
+  from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as r on r.oid = n.nspowner where n.nspname = 'maint';
+  if existing.oid is not null then
+    if not existing.ours and exists (select from pg_catalog.pg_depend as d
+      where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = existing.oid) then
+      raise exception 'there is a schema maint that is not of pg-maint' using errcode = 'duplicate_schema',
+        hint = 'Rename it: alter schema maint rename to something_else;';
+    end if;
+    if existing.rolname <> owner and not (superuser and existing.ours and existing.rolsuper) then
+      raise exception 'schema maint belongs to %', existing.rolname using errcode = 'duplicate_schema',
+        hint = pg_catalog.format('Connect as %s.', existing.rolname);
+    end if;
+    owner := existing.rolname;
+  end if;${refuseForeignSchema}
+  if superuser and owner = 'maint_owner' then
+    if not exists (select from pg_catalog.pg_roles as r where r.rolname = owner) then
+      create role maint_owner nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls;
+    end if;
+    if exists (
+      select from pg_catalog.pg_roles as o
+      where o.rolname = owner and (o.rolcanlogin or exists (
+        select from pg_catalog.pg_roles as r
+        where pg_catalog.pg_has_role(o.oid, r.oid, 'member')
+            and (r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolreplication or r.rolbypassrls)
+          or r.oid <> o.oid and not r.rolsuper and pg_catalog.pg_has_role(r.oid, o.oid, 'member')))) then
+      raise exception 'role maint_owner has more rights than it needs, or others can act as it'
+        using errcode = 'invalid_role_specification', hint = 'pg-maint install says more.';
+    end if;
+    for granted in
+      select r.rolname from pg_catalog.pg_roles as r
+      where r.rolname in ('pg_monitor', 'pg_read_all_data', 'pg_signal_backend', 'pg_maintain')
+        and not pg_catalog.pg_has_role(owner, r.oid, 'usage')
+      order by r.rolname
+    loop
+      execute pg_catalog.format('grant %I to %I', granted, owner);
+    end loop;
+  end if;
+  if existing.oid is null then
+    execute pg_catalog.format('create schema maint authorization %I', owner);
+  end if;
+  perform pg_catalog.set_config('role', owner, true);
+end
+$owner$;`;
+
 /** Picks the engine in SQL, from the languages that exist. */
 function dispatcherByLanguage(manifest: Manifest): string {
   const create = (engine: Exclude<Engine, 'worker'>): string =>
@@ -152,6 +225,14 @@ function codeAndRows(manifest: Manifest): string {
 function extensionScript(manifest: Manifest): string {
   return `-- pg-maint ${manifest.version}, made by npm run build.
 \\echo Use "CREATE EXTENSION maint" to load this file. \\quit
+do $guard$
+begin
+  if (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'maint')
+    <> (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) then
+    raise exception 'schema maint belongs to another role' using errcode = 'duplicate_schema';
+  end if;${refuseForeignSchema}
+end
+$guard$;
 ${createMigrationTable}
 ${manifest.migrations.map((migration) => `${migration.sql}\n${recordMigration(migration)}\n`).join('\n')}
 ${codeAndRows(manifest)}
@@ -196,22 +277,11 @@ end
 \\set ON_ERROR_STOP 1
 begin;
 set local search_path = pg_catalog, pg_temp;
+set local standard_conforming_strings = on;
 set local client_min_messages = warning;
 set local lock_timeout = '60s';
 select pg_catalog.pg_advisory_xact_lock(1835100526, 2), pg_catalog.pg_advisory_xact_lock(1835100526, 1);
-do $guard$
-begin
-  if pg_catalog.current_setting('server_version_num')::int < 150000 then
-    raise exception 'pg-maint needs PostgreSQL 15 or newer' using errcode = 'feature_not_supported';
-  end if;
-  if pg_catalog.to_regnamespace('maint') is not null and pg_catalog.to_regclass('maint.migration') is null
-    and exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('maint')) then
-    raise exception 'there is a schema maint that is not of pg-maint' using errcode = 'duplicate_schema',
-      hint = 'Rename it: alter schema maint rename to something_else;';
-  end if;
-end
-$guard$;
-create schema if not exists maint;
+${becomeOwner}
 ${createMigrationTable}
 do $guard$
 begin

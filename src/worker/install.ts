@@ -1,10 +1,10 @@
 /** Puts pg-maint into a database: all of it in one transaction, so that there is never half of it. */
-import type pg from 'pg';
+import pg from 'pg';
 import { isWorthRetrying, sqlstate } from '../core/sqlstate.ts';
 import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
 import { pinFunctions } from '../core/pinned-settings.ts';
+import { fillQueueSchema } from './boss.ts';
 import { inTransaction, queryRow, withConnection } from './connection.ts';
-import { ensureQueues } from './boss.ts';
 import { chooseEngine } from './engine.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 import {
@@ -17,17 +17,29 @@ import {
   writeInstallation,
 } from './install-script.ts';
 import type { Engine } from './install-script.ts';
+import { createExtensions } from './extensions.ts';
+import { Journal } from './journal.ts';
 import { readManifest } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
-import { actAs, ownerOfSchema, requireServer } from './preflight.ts';
+import { connectedRole, grantNeeds, moveTo, provideOwner } from './owner.ts';
+import { actAs, bossSchema, findSchemas, requireOwnSchema, requireServer } from './preflight.ts';
+import { installPrivileged, requirePrivilegedSchema } from './privileged.ts';
 import { privilegeNeeds } from './privileges.ts';
 import type { PrivilegeNeed } from './privileges.ts';
+import { defaultOwner, requireMayAct, requireTrust } from './trust.ts';
 
 export interface InstallOptions {
   /** Forces an engine; otherwise the first of plv8, maint_v8 and worker that can be had. */
   engine?: Engine;
-  /** Also make pg-boss's schema and our queues, as a worker would when it starts. True where it is left out. */
-  queues?: boolean;
+  /**
+   * The role that everything is to belong to; what is there already is given to it. Otherwise what is there keeps its owner,
+   * and what is new belongs to maint_owner where a superuser installs, else to the role that connects.
+   */
+  owner?: string;
+  /** Creates the extensions that the engine and the steps use and the server offers. */
+  createExtensions?: boolean;
+  /** Does all of it and takes it back. */
+  dryRun?: boolean;
   /** What to install; otherwise what the build made. */
   manifest?: Manifest;
 }
@@ -35,18 +47,22 @@ export interface InstallOptions {
 export interface InstallReport {
   /** `already_installed`: this very version was there; whatever was missing or changed by hand is as it should be. */
   outcome: 'installed' | 'upgraded' | 'already_installed';
+  /** Nothing of all this was kept. */
+  dryRun: boolean;
   database: string;
   /** The role that everything belongs to and that runs have the rights of. */
   owner: string;
   version: string;
   previousVersion: string | null;
   engine: Engine;
-  /** Why a better engine was not taken. */
+  /** Why a better engine was not taken, or an extension not created. */
   engineNotes: string[];
-  /** The extension that was created for the engine. */
-  createdExtension: string | null;
+  /** The extensions that were created. */
+  createdExtensions: string[];
   /** The migrations applied this time. */
   migrations: string[];
+  /** What was done to roles, rights, schemas and extensions: statements, and comments on what is long. */
+  statements: string[];
   /** Which of the roles exist and got their rights. */
   roles: { maint_reader: boolean; maint_operator: boolean };
   privileges: PrivilegeNeed[];
@@ -55,20 +71,17 @@ export interface InstallReport {
 const attempts = 3;
 
 /**
- * Installs or upgrades pg-maint in the database at `url`, or repairs what is there; nothing outside schema maint changes
- * except that an engine's extension may be created. Any number of calls at once wait for each other.
+ * Installs or upgrades pg-maint in the database at `url`, or repairs what is there: schemas maint, maint_boss and, as a
+ * superuser, maint_privileged, the owner's role and grants, and extensions where that was asked. One transaction: all of it
+ * or nothing. Any number of calls at once wait for each other.
  * Throws CouldNotRun with the way to mend it when the database can't take it, and server errors as they are.
  */
 export async function install(url: string | undefined, options: InstallOptions = {}): Promise<InstallReport> {
-  const manifest = options.manifest ?? readManifest();
   return await withConnection(url, async (client) => {
     await requireServer(client);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const report = await inTransaction(client, () => installInto(client, manifest, options.engine));
-        // Not in that transaction: pg-boss has its own. Without queues all works but nothing is done yet.
-        if (options.queues !== false) await ensureQueues(client);
-        return report;
+        return await inTransaction(client, () => installInto(client, options), options.dryRun);
       } catch (error) {
         const code = sqlstateOf(error);
         if (code === sqlstate.lockNotAvailable)
@@ -81,39 +94,87 @@ export async function install(url: string | undefined, options: InstallOptions =
   });
 }
 
-async function installInto(
-  client: pg.Client,
-  manifest: Manifest,
-  forced: Engine | undefined,
-): Promise<InstallReport> {
-  await client.query(`set local search_path = pg_catalog, pg_temp;
-    set local client_min_messages = warning;
-    set local statement_timeout = 0;
-    set local idle_in_transaction_session_timeout = 0;
-    set local lock_timeout = '300s'`);
+async function lockOut(client: pg.Client): Promise<void> {
+  await client.query(`set local lock_timeout = '300s'`);
   // Others that install are quick; a run may take as long as its steps' time budgets.
   await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, installLock]);
   await client.query(`set local lock_timeout = '60s'`);
   await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, runLock]);
+}
 
-  const schemaOwner = await ownerOfSchema(client);
-  const choice = await chooseEngine(client, forced, schemaOwner);
-  if (schemaOwner === null) await client.query('create schema maint');
-  else await actAs(client, schemaOwner);
+/** Decides whom it belongs to, and makes what has to be there: role and schemas. Returns the owner. */
+async function prepareOwner(
+  client: pg.Client,
+  { owner: named }: InstallOptions,
+  journal: Journal,
+): Promise<string> {
+  const { maint, queues } = await findSchemas(client);
+  // What is there stays whose it is; by naming its owner one trusts it.
+  const current = maint?.ours === true ? maint.owner : null;
+  if (current !== null) requireMayAct(await requireTrust(client, current === named ? [named] : []));
+  const { superuser } = await connectedRole(client);
+  const owner =
+    current !== null && (named ?? current) === current && current !== defaultOwner
+      ? current
+      : await provideOwner(client, named ?? current ?? undefined, journal);
+  if (current !== null && current !== owner) {
+    if (!superuser)
+      throw new CouldNotRun(
+        `only a superuser can give what belongs to ${current} to ${owner}`,
+        'connect as a superuser',
+      );
+    requireOwnSchema(bossSchema, queues, current);
+    await moveTo(client, owner, journal);
+    return owner;
+  }
+  requireOwnSchema('maint', maint, owner);
+  requireOwnSchema(bossSchema, queues, owner);
+  const authorization = pg.escapeIdentifier(owner);
+  if (maint === null) await journal.perform(`create schema maint authorization ${authorization}`);
+  if (queues === null) await journal.perform(`create schema ${bossSchema} authorization ${authorization}`);
+  return owner;
+}
+
+async function installInto(client: pg.Client, options: InstallOptions): Promise<InstallReport> {
+  const manifest = options.manifest ?? readManifest();
+  const journal = new Journal(client);
+  await lockOut(client);
+  await requirePrivilegedSchema(client);
+  const owner = await prepareOwner(client, options, journal);
+  const { superuser } = await connectedRole(client);
+  const choice = await chooseEngine(
+    client,
+    options.engine,
+    owner,
+    options.createExtensions ?? false,
+    journal,
+  );
+  const created = await createExtensions(client, options.createExtensions ?? false, journal);
+  if (superuser) {
+    await grantNeeds(client, owner, choice.engine, journal);
+    await installPrivileged(client, manifest, owner, journal);
+  }
+
+  await actAs(client, owner);
   const before = await installed(client);
   await client.query(createMigrationTable);
   const migrations = await migrate(client, manifest);
+  if (migrations.length > 0) journal.note(`migrations in schema maint: ${migrations.join(', ')}`);
   await client.query(writeDefinitions(manifest));
   await client.query('set local check_function_bodies = off');
   await replaceCode(client, manifest, choice.engine);
+  journal.note(`${manifest.routines.length} functions and ${manifest.views.length} views in schema maint`);
   await client.query(writeInstallation(manifest, `'${choice.engine}'`));
   const { roles } = await queryRow<{ roles: InstallReport['roles'] }>(
     client,
     'select maint.apply_grants() as roles',
   );
-  const { database, owner } = await queryRow<{ database: string; owner: string }>(
+  const privileges = await privilegeNeeds(client);
+  await fillQueueSchema(client);
+  journal.note(`queues of pg-boss in schema ${bossSchema}`);
+  const { database } = await queryRow<{ database: string }>(
     client,
-    'select current_database() as database, current_user as owner',
+    'select pg_catalog.current_database() as database',
   );
   const unchanged =
     before !== null &&
@@ -123,16 +184,18 @@ async function installInto(
     migrations.length === 0;
   return {
     outcome: before === null ? 'installed' : unchanged ? 'already_installed' : 'upgraded',
+    dryRun: options.dryRun ?? false,
     database,
     owner,
     version: manifest.version,
     previousVersion: before?.version ?? null,
     engine: choice.engine,
-    engineNotes: choice.notes,
-    createdExtension: choice.created,
+    engineNotes: [...choice.notes, ...created.notes],
+    createdExtensions: [...(choice.created === null ? [] : [choice.created]), ...created.names],
     migrations,
+    statements: journal.lines,
     roles,
-    privileges: await privilegeNeeds(client),
+    privileges,
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { pinSearchPath } from '../core/pinned-settings.ts';
-import { endSession, openSession, settleAsOwner } from './session.ts';
+import { becomeOwner, endSession, openSession, settleAll } from './session.ts';
 import type { Session, Settled } from './session.ts';
 
 /** How long one waits for more work. Longer keeps connections that a server may be short of. */
@@ -95,8 +95,9 @@ const forget = `
 async function renew(session: Session): Promise<boolean> {
   try {
     const results = (await session.client.query(
-      `${forget}; ${settleAsOwner}; ${keepPlans}`,
+      `${forget}; ${settleAll}; ${keepPlans}`,
     )) as unknown as pg.QueryResult<Settled>[];
+    await becomeOwner(session.client);
     if (results.at(-2)?.rows[0]?.outside === true) return true;
   } catch {
     // Another one is opened in its place, and says what there is to say.

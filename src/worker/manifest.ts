@@ -37,6 +37,8 @@ export interface Manifest {
   migrations: { number: number; name: string; sql: string }[];
   /** One function a file, `internal/…` then `api/…`; created with check_function_bodies off. */
   routines: { file: string; sql: string }[];
+  /** One function of schema maint_privileged a file, created by a superuser alone: `create function maint_privileged.name…`. */
+  privileged: { file: string; sql: string }[];
   /** One view a file: `create or replace view`. */
   views: { file: string; sql: string }[];
 }

@@ -46,7 +46,7 @@ export async function parseTexts(client: pg.ClientBase, signal: AbortSignal): Pr
          own = case when pg_catalog.jsonb_array_length(r.relations) = 0 then t.own
            else not exists (
              select from pg_catalog.jsonb_to_recordset(r.relations) as u (schema text, name text)
-             where coalesce(u.schema not in ('pg_catalog', 'information_schema', 'maint', 'pgboss'),
+             where coalesce(u.schema not in ('pg_catalog', 'information_schema', 'maint', 'maint_boss'),
                not exists (
                  select from pg_catalog.pg_class as c
                  where c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace and c.relname = u.name)))

@@ -3,6 +3,9 @@ import pg from 'pg';
 import { queryRow } from './connection.ts';
 import { CouldNotRun } from './errors.ts';
 
+/** The schema of our pg-boss. An application's own, pgboss by default, is none of our business. */
+export const bossSchema = 'maint_boss';
+
 const oldestServer = 150_000;
 
 /** Refuses a standby. Outside a transaction. */
@@ -47,52 +50,70 @@ export async function requireServer(client: pg.Client): Promise<void> {
   }
 }
 
+export interface FoundSchema {
+  owner: string;
+  /** pg-maint's tables, or those of pg-boss, are in it. */
+  ours: boolean;
+  empty: boolean;
+}
+
+export interface FoundSchemas {
+  maint: FoundSchema | null;
+  queues: FoundSchema | null;
+}
+
 /**
- * The role that owns schema maint where it is ours or empty, null where there is none; throws when it is someone
- * else's.
+ * The schemas that an installation would use and that are there already. By the catalog alone; throws where schema maint
+ * holds something else, or pg-maint is here as an extension.
  */
-export async function ownerOfSchema(client: pg.Client): Promise<string | null> {
-  const schema = await queryRow<{
-    exists: boolean;
-    ours: boolean;
-    empty: boolean;
-    of_extension: boolean;
-    owner: string | null;
-    may_act: boolean | null;
-  }>(
-    client,
-    `select n.oid is not null as exists,
-       -- By the catalog: to_regclass would need the right to use the schema.
+export async function findSchemas(client: pg.ClientBase): Promise<FoundSchemas> {
+  const { rows } = await client.query<FoundSchema & { name: string; of_extension: boolean }>(
+    `select n.nspname::text as name, pg_catalog.pg_get_userbyid(n.nspowner)::text as owner,
+       -- to_regclass would need the right to use the schema.
        (select pg_catalog.count(*) = 2 from pg_catalog.pg_class as c
-         where c.relnamespace = n.oid and c.relname in ('migration', 'installation') and c.relkind = 'r') as ours,
-       not exists (select from pg_catalog.pg_class where relnamespace = n.oid)
-         and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
-         and not exists (select from pg_catalog.pg_type where typnamespace = n.oid) as empty,
-       exists (select from pg_catalog.pg_extension where extname = 'maint') as of_extension,
-       pg_catalog.pg_get_userbyid(n.nspowner)::text as owner,
-       pg_catalog.pg_has_role(n.nspowner, 'member') as may_act
-     from (values (1)) as one (row) left join pg_catalog.pg_namespace as n on n.nspname = 'maint'`,
+         where c.relnamespace = n.oid and c.relkind in ('r', 'p')
+           and c.relname = any (case n.nspname when 'maint' then '{migration,installation}'::name[] else '{version,job}' end))
+         as ours,
+       not exists (
+         select from pg_catalog.pg_depend as d
+         where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.refobjid = n.oid
+           and d.deptype = 'n' and d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass) as empty,
+       exists (select from pg_catalog.pg_extension where extname = 'maint') as of_extension
+     from pg_catalog.pg_namespace as n where n.nspname in ('maint', $1)`,
+    [bossSchema],
   );
-  if (schema.of_extension) {
+  const maint = rows.find(({ name }) => name === 'maint') ?? null;
+  const queues = rows.find(({ name }) => name === bossSchema) ?? null;
+  if (maint?.of_extension === true)
     throw new CouldNotRun(
       'pg-maint is installed here as the extension maint',
       'alter extension maint update;  -- or drop extension maint;',
     );
-  }
-  if (!schema.exists) return null;
-  if (!schema.ours && !schema.empty) {
+  if (maint !== null && !maint.ours && !maint.empty) throw notOurs('maint', 'is not of pg-maint');
+  return { maint, queues };
+}
+
+function notOurs(schema: string, why: string): CouldNotRun {
+  return new CouldNotRun(
+    `there is a schema ${schema} that ${why}; nothing was changed`,
+    `alter schema ${schema} rename to something_else;`,
+  );
+}
+
+/**
+ * Whoever owns a schema can replace what is in it. So a schema that is there is used only where it belongs to the role that
+ * is to own it, also an empty one. Throws CouldNotRun.
+ */
+export function requireOwnSchema(schema: string, found: FoundSchema | null, owner: string): void {
+  if (found === null) return;
+  if (found.owner !== owner)
     throw new CouldNotRun(
-      'there is a schema maint that is not of pg-maint; nothing was changed',
-      'alter schema maint rename to something_else;',
+      `there is a schema ${schema} already; it belongs to ${found.owner}, and pg-maint would belong to ${owner}; ` +
+        'nothing was changed',
+      (found.empty ? `drop schema ${schema}; -- or: ` : '') +
+        `alter schema ${schema} rename to something_else;`,
     );
-  }
-  if (schema.may_act !== true) {
-    throw new CouldNotRun(
-      `schema maint belongs to ${String(schema.owner)}, and this role can't act for it`,
-      `connect as ${String(schema.owner)}, or as a superuser`,
-    );
-  }
-  return schema.owner;
+  if (!found.ours && !found.empty) throw notOurs(schema, 'holds something else');
 }
 
 /** Everything is to belong to the owner of the schema, whoever installs. */

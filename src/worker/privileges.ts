@@ -25,7 +25,12 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
         ('pg_stat_statements', 'pg_stat_statements')) as a (name, probe)
       left join pg_catalog.pg_extension as e on e.extname = a.name
     ), role as (
-      select current_user as name, pg_catalog.current_setting('is_superuser')::boolean as superuser
+      select current_user as name, pg_catalog.current_setting('is_superuser')::boolean as superuser, exists (
+          -- Only superusers read raw pages. What they let the owner read with goes through this schema.
+          select from pg_catalog.pg_proc as p
+          join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+          where n.nspname = 'maint_privileged' and pg_catalog.has_schema_privilege(n.oid, 'usage')
+            and pg_catalog.has_function_privilege(p.oid, 'execute')) as privileged
     ), owners as (
       select pg_catalog.count(*) = 0 as all_ours,
         pg_catalog.string_agg(o.owner, ', ' order by o.owner) filter (where not o.superuser) as grantable
@@ -55,7 +60,9 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
           '-- they belong to a superuser: give them another owner, or let a superuser own pg-maint')
       from role as r, owners as o
       union all
-      select 4, e.name, coalesce(e.exists and e.may_execute, false) and (e.name <> 'pageinspect' or r.superuser),
+      select 4, e.name, case e.name
+          when 'pageinspect' then e.exists and (r.superuser or r.privileged)
+          else coalesce(e.exists and e.may_execute, false) end,
         case e.name when 'amcheck' then array[1] when 'pg_stat_statements' then array[8, 11, 17] else array[7] end,
         case e.name
           when 'amcheck' then 'the structure of B-tree indexes'
@@ -63,7 +70,7 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
           when 'pgstattuple' then 'bloat of hash indexes, pending entries of GIN, and B-trees where pageinspect may not be used'
           else 'query patterns, workload, and the query-risk model' end,
         case when not e.exists then pg_catalog.format('create extension %I; ', e.name) else '' end
-          || case when e.name = 'pageinspect' and not r.superuser then '-- only a superuser may read raw pages'
+          || case when e.name = 'pageinspect' and not (r.superuser or r.privileged) then '-- then, as a superuser, for it reads raw pages: pg-maint install'
             when coalesce(e.may_execute, r.superuser) then ''
             when e.name = 'amcheck' then pg_catalog.format(
               'grant execute on function bt_index_check(regclass), bt_index_check(regclass, boolean) to %I;', r.name)

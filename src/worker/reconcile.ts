@@ -100,7 +100,7 @@ async function cleanUp(client: pg.Client, { action }: Unfinished, plan: Plan): P
 /** Under the action's lock: whoever had the job is gone. */
 async function deleteJobs(client: pg.Client, actionId: number): Promise<void> {
   await client.query(
-    `delete from pgboss.job where name = 'maint_action' and state = 'active' and data ->> 'action_id' = $1`,
+    `delete from maint_boss.job where name = 'maint_action' and state = 'active' and data ->> 'action_id' = $1`,
     [String(actionId)],
   );
 }
@@ -112,7 +112,7 @@ async function deleteJobs(client: pg.Client, actionId: number): Promise<void> {
  */
 async function replaceJobs(client: pg.Client): Promise<void> {
   await client.query(
-    `delete from pgboss.job as j
+    `delete from maint_boss.job as j
      where j.name = 'maint_action' and j.state = 'active'
        and case (select a.status from maint.action as a where a.action_id::text = j.data ->> 'action_id')
          when 'running' then false
@@ -126,7 +126,7 @@ async function replaceJobs(client: pg.Client): Promise<void> {
        greatest(a.not_before - pg_catalog.clock_timestamp(), interval '0'))
      from maint.action as a
      where a.status = 'queued' and not exists (
-       select from pgboss.job as j
+       select from maint_boss.job as j
        where j.name in ('maint_action', 'maint_dead') and j.state <= 'active' and j.data ->> 'action_id' = a.action_id::text)
      order by a.action_id`,
   );

@@ -1,14 +1,22 @@
 /** What install, uninstall, status and config say. */
+import pg from 'pg';
 import type { ConfigurationChange } from './configuration-file.ts';
 import type { InstallReport } from './install.ts';
 import { printable } from './printable.ts';
 import { renderPairs } from './render.ts';
+import { defaultOwner } from './trust.ts';
 import type { UninstallReport } from './uninstall.ts';
 
 const outcomes = {
   installed: 'installed',
   upgraded: 'upgraded',
   already_installed: 'already installed; nothing had to change',
+} as const;
+
+const wouldBe = {
+  installed: 'would be installed; nothing was changed',
+  upgraded: 'would be upgraded; nothing was changed',
+  already_installed: 'is installed; nothing was changed',
 } as const;
 
 /** The report of an installation, with the statements that would give what is missing. Ends with a newline. */
@@ -18,12 +26,22 @@ export function renderInstall(report: InstallReport): string {
       ? ` (was ${report.previousVersion})`
       : '';
   const lines = [
-    `pg-maint ${report.version}${from} in database ${printable(report.database)}: ${outcomes[report.outcome]}`,
+    `pg-maint ${report.version}${from} in database ${printable(report.database)}: ${(report.dryRun ? wouldBe : outcomes)[report.outcome]}`,
     `engine ${report.engine}, owner ${printable(report.owner)}`,
   ];
-  if (report.createdExtension !== null) lines.push(`created the extension ${report.createdExtension}`);
+  if (report.createdExtensions.length > 0)
+    lines.push(`created the extensions ${report.createdExtensions.join(', ')}`);
   if (report.migrations.length > 0) lines.push(`applied ${report.migrations.join(', ')}`);
   lines.push(...report.engineNotes.map(printable));
+  const outside = report.statements.filter((line) => report.dryRun || !line.startsWith('--'));
+  if (outside.length > 0)
+    lines.push(
+      '',
+      report.dryRun
+        ? 'It would do this in one transaction, and has taken it back:'
+        : 'Outside of its own schemas it did this:',
+      ...outside.map((line) => `  ${printable(line)}`),
+    );
   const missing = report.privileges.filter(({ have }) => !have);
   if (missing.length > 0) {
     lines.push('', 'Without these, the checks that need them say not_permitted or not_installed:');
@@ -42,7 +60,7 @@ export function renderInstall(report: InstallReport): string {
   }
   if (report.engine === 'worker') {
     lines.push('', 'This server runs no JavaScript: pg-maint run URL runs the checks from outside.');
-  } else {
+  } else if (!report.dryRun) {
     lines.push('', 'Next: select maint.run(force => true);');
   }
   return `${lines.join('\n')}\n`;
@@ -52,8 +70,14 @@ export function renderUninstall(report: UninstallReport): string {
   if (report.outcome === 'not_installed') {
     return `pg-maint was not installed in database ${printable(report.database)}\n`;
   }
+  const owner = pg.escapeIdentifier(report.owner ?? '');
+  const roles =
+    report.owner === defaultOwner
+      ? `role ${owner} is left, a member of ${report.grants.join(', ') || 'no role'}; ` +
+        `once no database has pg-maint: drop owned by ${owner}; drop role ${owner};\n`
+      : '';
   const dropped = report.droppedDependents.map((each) => `dropped with it: ${printable(each)}\n`).join('');
-  return `pg-maint is removed from database ${printable(report.database)}; roles and extensions were left\n${dropped}`;
+  return `pg-maint is removed from database ${printable(report.database)}; roles and extensions were left\n${dropped}${roles}`;
 }
 
 /** maint.status() */

@@ -1,7 +1,8 @@
 /** Connections that the worker holds: as the role that owns schema maint, and with no setting of the role in the way. */
 import type pg from 'pg';
-import { connect, settle } from './connection.ts';
+import { connect, queryRow, settle } from './connection.ts';
 import { CouldNotRun } from './errors.ts';
+import { requireTrust } from './trust.ts';
 
 export interface Settled {
   pid: number;
@@ -9,14 +10,20 @@ export interface Settled {
   outside: boolean;
 }
 
-/** No row where there is no schema maint. */
-export const settleAsOwner = `
+/** As the role that has logged in. By itself, before the names in another statement are looked up. */
+export const settleAll = `
   select pg_catalog.pg_backend_pid() as pid,
-    pg_catalog.transaction_timestamp() = pg_catalog.statement_timestamp() as outside, ${settle},
-    pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(n.nspowner)::text, false)
-  from pg_catalog.pg_namespace as n where n.nspname = 'maint'`;
+    pg_catalog.transaction_timestamp() = pg_catalog.statement_timestamp() as outside, ${settle}`;
 
-/** A connection with the rights of the owner of schema maint. Throws CouldNotRun where there is no such schema. */
+/** Sets the role that owns schema maint, if its code may be called from this session. Throws CouldNotRun. */
+export async function becomeOwner(client: pg.ClientBase): Promise<void> {
+  const { owner } = await requireTrust(client);
+  if (owner === null)
+    throw new CouldNotRun('pg-maint is not installed in this database', 'pg-maint install URL');
+  await client.query(`select pg_catalog.set_config('role', $1, false)`, [owner]);
+}
+
+/** A connection with the rights of the owner of schema maint. Throws CouldNotRun where there is none, or it is not trusted. */
 export async function connectAsOwner(url: string | undefined): Promise<pg.Client> {
   return (await openSession(url)).client;
 }
@@ -31,10 +38,9 @@ export interface Session {
 export async function openSession(url: string | undefined): Promise<Session> {
   const client = await connect(url);
   try {
-    const [row] = (await client.query<Settled>(settleAsOwner)).rows;
-    if (row === undefined)
-      throw new CouldNotRun('pg-maint is not installed in this database', 'pg-maint install URL');
-    return { client, pid: row.pid };
+    const { pid } = await queryRow<Settled & pg.QueryResultRow>(client, settleAll);
+    await becomeOwner(client);
+    return { client, pid };
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;

@@ -1,21 +1,26 @@
 /** Takes pg-maint out of a database again. */
 import type pg from 'pg';
 import { sqlstate } from '../core/sqlstate.ts';
-import { bossSchema, queues } from './boss.ts';
 import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
 import { inTransaction, queryRow, withConnection } from './connection.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
-import { actAs, ownerOfSchema, requirePrimary } from './preflight.ts';
+import { connectedRole } from './owner.ts';
+import { actAs, bossSchema, findSchemas, requireOwnSchema, requirePrimary } from './preflight.ts';
+import { privilegedSchema, requirePrivilegedSchema } from './privileged.ts';
+import { requireMayAct, schemaTrust } from './trust.ts';
 
 export interface UninstallReport {
   outcome: 'uninstalled' | 'not_installed';
   database: string;
-  /** What was dropped although it was outside of schema maint: with `force` only. */
+  /** What was dropped although it was outside of our schemas: with `force` only. */
   droppedDependents: string[];
+  /** The role it belonged to and the roles whose rights that has. They stay: roles are of the whole server. */
+  owner: string | null;
+  grants: string[];
 }
 
 /**
- * Drops schema maint with all it holds, and the queues; roles and extensions stay. Objects elsewhere that depend on it are named and
+ * Drops schemas maint, maint_boss and maint_privileged with all they hold; roles and extensions stay. Objects elsewhere that depend on it are named and
  * stop it, unless `force` has them dropped as well. All or nothing. Throws CouldNotRun.
  */
 export async function uninstall(
@@ -44,52 +49,54 @@ async function uninstallFrom(client: pg.Client, force: boolean): Promise<Uninsta
     runLock,
   ]);
   const { database } = await queryRow<{ database: string }>(client, 'select current_database() as database');
-  const owner = await ownerOfSchema(client);
-  if (owner === null) return { outcome: 'not_installed', database, droppedDependents: [] };
+  const { maint, queues } = await findSchemas(client);
+  if (maint === null || (maint.empty && !maint.ours))
+    return { outcome: 'not_installed', database, droppedDependents: [], owner: null, grants: [] };
+  const { owner } = maint;
+  // No trust is needed: nothing in the schemas is called.
+  requireMayAct(await schemaTrust(client));
+  requireOwnSchema(bossSchema, queues, owner);
+  const privileged = await requirePrivilegedSchema(client);
+  const grants = await grantsOf(client, owner);
+  const ours = ['maint', ...(queues === null ? [] : [bossSchema]), ...(privileged ? [privilegedSchema] : [])];
+  const { superuser } = await connectedRole(client);
+  if (privileged && !superuser)
+    throw new CouldNotRun(
+      `schema ${privilegedSchema} belongs to a superuser, and only a superuser can drop it`,
+      `connect as a superuser, or have one run: drop schema ${privilegedSchema} cascade;`,
+    );
   await actAs(client, owner);
-  const dependents = await outsideDependents(client);
+  const dependents = await outsideDependents(client, ours);
   if (dependents.length > 0 && !force) {
     throw new CouldNotRun(
       `these are not of pg-maint and depend on it:\n${dependents.map((each) => `  ${each}`).join('\n')}`,
       'drop them first, or have them dropped with --force',
     );
   }
-  await dropQueues(client);
-  await client.query('drop schema maint cascade');
+  await client.query(`drop schema ${ours.filter((name) => name !== privilegedSchema).join(', ')} cascade`);
   // A worker that sleeps learns it now, and not from what it misses.
   await client.query(`select pg_notify('maint_work', 'uninstalled')`);
-  return { outcome: 'uninstalled', database, droppedDependents: dependents };
+  await client.query('set local role none');
+  if (privileged) await client.query(`drop schema ${privilegedSchema} cascade`);
+  return { outcome: 'uninstalled', database, droppedDependents: dependents, owner, grants };
 }
 
-/** Where install made the schema of pg-boss and nobody else has a queue in it, it goes; else our queues' jobs do. */
-async function dropQueues(client: pg.Client): Promise<void> {
-  const { there, ours } = await queryRow<{ there: boolean; ours: boolean }>(
-    client,
-    `select pg_catalog.to_regclass('pgboss.queue') is not null and pg_catalog.to_regclass('pgboss.job') is not null
-         as there,
-       (select made_queues from maint.installation) as ours`,
+/** Roles that the owner is a direct member of. Others may have granted them too, so they stay. */
+async function grantsOf(client: pg.Client, owner: string): Promise<string[]> {
+  const { rows } = await client.query<{ role: string }>(
+    `select distinct g.rolname::text as role
+     from pg_auth_members as m join pg_roles as g on g.oid = m.roleid join pg_roles as o on o.oid = m.member
+     where o.rolname = $1 order by role`,
+    [owner],
   );
-  if (!there) return;
-  const names = Object.keys(queues);
-  const { others } = await queryRow<{ others: boolean }>(
-    client,
-    `select exists (
-         select from ${bossSchema}.queue where name <> all ($1) and name not like '\\_\\_pgboss\\_\\_%') as others`,
-    [names],
-  );
-  if (ours && !others) {
-    await client.query(`drop schema ${bossSchema} cascade`);
-    return;
-  }
-  await client.query(`delete from ${bossSchema}.job where name = any ($1)`, [names]);
-  await client.query(`delete from ${bossSchema}.queue where name = any ($1)`, [names]);
+  return rows.map(({ role }) => role);
 }
 
-/** What lies outside of schema maint and would have to go with it. Tables go with their views, rules and defaults. */
-async function outsideDependents(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query<{ description: string }>(`
-    with schema as (
-      select n.oid from pg_namespace as n where n.nspname = 'maint'
+/** What lies outside of our schemas and would have to go with it. Tables go with their views, rules and defaults. */
+async function outsideDependents(client: pg.Client, ours: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ description: string }>(
+    `with schema as (
+      select n.oid from pg_namespace as n where n.nspname = any ($1)
     ), inside (classid, objid) as (
       select 'pg_namespace'::regclass, s.oid from schema as s
       union all select 'pg_class'::regclass, c.oid from pg_class as c, schema as s where c.relnamespace = s.oid
@@ -113,6 +120,8 @@ async function outsideDependents(client: pg.Client): Promise<string[]> {
         else pg_describe_object(e.part_classid, e.part_objid, e.part_subid) end as description
     from dependents as e
     where not exists (select from inside as i where i.classid = e.classid and i.objid = e.objid)
-    order by description`);
+    order by description`,
+    [ours],
+  );
   return rows.map(({ description }) => description);
 }

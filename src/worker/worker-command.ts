@@ -1,6 +1,7 @@
 /** The command `pg-maint worker`. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { trustOption } from './commands/command.ts';
 import { messageOf, CouldNotRun } from './errors.ts';
 import type { MetricsServer } from './metrics-server.ts';
 import { printable } from './printable.ts';
@@ -67,6 +68,7 @@ export function addWorkerCommand(program: Command, writeError: (text: string) =>
       'work for all databases of that server that have pg-maint, also those that get it later',
       false,
     )
+    .addOption(trustOption())
     .option('--concurrency <n>', 'actions at a time in one database', wholeNumber(1, 32), 2)
     .option(
       '--stop-after <seconds>',

@@ -6,6 +6,7 @@ import { messageOf } from './errors.ts';
 import { readManifest } from './manifest.ts';
 import { Station } from './station.ts';
 import { databaseName } from './target/client-config.ts';
+import { waysToTrust } from './trust.ts';
 
 export interface WorkerOptions {
   /** Databases; an undefined one is what the environment says. */
@@ -62,16 +63,25 @@ function under(name: string, options: WorkerOptions): WorkerOptions {
 async function serveServer(url: string | undefined, options: WorkerOptions): Promise<void> {
   const { signal, lookEveryMs = defaultLookEveryMs, log = () => undefined } = options;
   const served = new Map<string, Promise<void>>();
-  const notOurs = new Set<string>();
+  /** With the reason, so that each is told once. */
+  const leftOut = new Map<string, string>();
   let told = '';
   while (!signal.aborted) {
     try {
-      for (const { name, target, owner, mayAct } of await databasesWithMaint(url, [...served.keys()])) {
-        if (!mayAct) {
-          if (!notOurs.has(name)) log(`${name}: left alone, as this role is no member of ${owner}`);
-          notOurs.add(name);
+      for (const { name, target, owner, mayAct, distrust } of await databasesWithMaint(url, [
+        ...served.keys(),
+      ])) {
+        const why = !mayAct
+          ? `this role is no member of ${owner}`
+          : distrust === null
+            ? null
+            : `${distrust}: ${waysToTrust(owner)}`;
+        if (why !== null) {
+          if (leftOut.get(name) !== why) log(`${name}: left out: ${why}`);
+          leftOut.set(name, why);
           continue;
         }
+        leftOut.delete(name);
         log(`${name}: found`);
         options.served?.add(target);
         const ended = serve(target, under(name, options), true).finally(() => {

@@ -16,6 +16,7 @@ import { actingSession, forgetStatements, isDone, queue } from './subject.ts';
 import type { Kind, Subject } from './subject.ts';
 import { killBackend, killServer } from './victims.ts';
 import type { Victim } from './victims.ts';
+import { install } from '../../src/worker/install.ts';
 
 /** What was found once the blow had fallen, before anybody mended anything. */
 export interface Struck {
@@ -58,6 +59,7 @@ export class Arena {
     const client = await connectTo(url());
     await client.query(loadSchema);
     await client.query('create extension amcheck; create extension pg_stat_statements');
+    await install(url());
     await client.query(
       `select maint.configure('operational.safeguards.max_active_backends_per_core', '0'),
          maint.configure('operational.safeguards.max_wal_mb_per_second', '0'),
@@ -275,7 +277,7 @@ async function settled(client: pg.Client): Promise<string[]> {
       `select format('action %s (%s of %s) is %s: %s', action_id, kind, target ->> 'index', status, outcome) as said
        from maint.action where status in ('queued', 'running')
        union all
-       select format('a job of action %s is %s', data ->> 'action_id', state) from pgboss.job
+       select format('a job of action %s is %s', data ->> 'action_id', state) from maint_boss.job
        where name = 'maint_action' and state < 'completed'
        order by 1`,
     );

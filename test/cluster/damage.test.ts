@@ -3,8 +3,9 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import type pg from 'pg';
-import { ownCluster, runMaintenance, serverProgram } from './own-cluster.ts';
+import { ownCluster, runMaintenance, serverProgram, urlOf } from './own-cluster.ts';
 import type { RunResult } from './own-cluster.ts';
+import { install } from '../../src/worker/install.ts';
 
 async function check(client: pg.Client): Promise<RunResult['integrity_check']> {
   return (await runMaintenance(client, `force => true, "only" => '{integrity_check}'`)).integrity_check;
@@ -31,6 +32,7 @@ test('a page damaged on disk counts once it is read, until the statistics are re
   const kind = 'integrity.checksum_failure';
   let client = await cluster.connect();
   await client.query('create extension amcheck');
+  await install(urlOf(cluster.port()));
   await client.query('create table precious as select 1 as a from generate_series(1, 10)');
   const { rows } = await client.query<{ path: string }>(`select pg_relation_filepath('precious') as path`);
   t.is((await check(client)).checks['checksum_failure']!.status, 'healthy');
@@ -63,6 +65,7 @@ test('without data checksums nobody knows: unknown, with the way to have them, a
   const cluster = await ownCluster(t);
   let client = await cluster.connect();
   await client.query('create extension amcheck');
+  await install(urlOf(cluster.port()));
   t.is((await check(client)).status, 'healthy');
 
   await cluster.stop();

@@ -1,6 +1,7 @@
 /** Indexes that a REINDEX would make smaller, and such that look as if it would. */
 import { vacuumed } from '../support/index-health.ts';
 import type { SetUp } from './fixtures.ts';
+import { createExtensions } from '../support/extensions.ts';
 
 //! index.bloated app.thin_id app.thin_pkey : half of the rows are gone, here and there
 //! index.bloated app.emptied_id : a stretch of rows is gone, and its pages with them
@@ -17,7 +18,8 @@ import type { SetUp } from './fixtures.ts';
 const rows = 60_000;
 
 const setUp: SetUp = async (database) => {
-  await database.query('create extension pageinspect; create schema app');
+  await createExtensions(database, ['pageinspect']);
+  await database.query('create schema app');
   const table = async (name: string, indexes: readonly string[], count = rows): Promise<void> => {
     await database.query(`
       create table app.${name} (id int, kind int) with (autovacuum_enabled = false);

@@ -18,7 +18,7 @@ export interface Rule {
   query: string;
 }
 
-const userSchemas = `n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'pgboss')`;
+const userSchemas = `n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'maint_boss')`;
 
 const indexes = `
   select coalesce(substring(n.nspname from '^pg_temp'), n.nspname) as schema, c.relname as name, i.*, c.relam,

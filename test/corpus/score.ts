@@ -58,13 +58,13 @@ const objectsQuery = `
   from pg_class as c
   join pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('i', 'I', 'm')
-    and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'pgboss') and n.nspname !~ '^pg_toast'
+    and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'maint_boss') and n.nspname !~ '^pg_toast'
   union all
   select coalesce(substring(n.nspname from '^pg_temp'), n.nspname), c.relname, k.conname
   from pg_constraint as k
   join pg_class as c on c.oid = k.conrelid
   join pg_namespace as n on n.oid = c.relnamespace
-  where k.contype = 'f' and n.nspname not in ('maint', 'pgboss')
+  where k.contype = 'f' and n.nspname not in ('maint', 'maint_boss')
     -- A referenced partition gives the key another row, named by the server: no object of its own.
     and not exists (select from pg_constraint as p where p.oid = k.conparentid and p.conrelid = k.conrelid)
   order by 1, 2, 3`;

@@ -182,7 +182,7 @@ test('a statement that raises the state of a prepared one that is there already 
 
 test('a server without a JavaScript language says so', async (t) => {
   const database = await createDatabase(t);
-  await install(database.url, { engine: 'worker', queues: false });
+  await install(database.url, { engine: 'worker' });
   const answer = await queryRisk(database, 'select 1');
   t.regex(answer.reasons[0]!, /^not_available/);
   t.is(answer.decision, 'allow');

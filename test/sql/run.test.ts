@@ -7,6 +7,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { makeInvalidIndex } from '../support/broken-indexes.ts';
 import { openFindings, queuedActions, run, runFromNode, waitForRow } from '../support/maintenance.ts';
 import type { RunResult } from '../support/maintenance.ts';
+import { createExtensions } from '../support/extensions.ts';
 
 const shop = { schema: 'shop', table: 'orders', index: 'orders_a_key' };
 
@@ -243,9 +244,8 @@ test('a finding that comes back is a new one', async (t) => {
 
 test('killing the backend in the middle of a run leaves nothing, and the next run runs', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query(
-    'create extension amcheck; create table t as select g as a from generate_series(1, 200000) g',
-  );
+  await createExtensions(database, ['amcheck']);
+  await database.query('create table t as select g as a from generate_series(1, 200000) g');
   await database.query('create index on t (a)');
   for (let round = 0; round < 10; round += 1) {
     const client = await database.client();

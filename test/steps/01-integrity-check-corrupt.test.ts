@@ -5,6 +5,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { makeIndexCorrupt, turnableIndex } from '../support/corrupt-index.ts';
 import { openFindings, openTransaction, run } from '../support/maintenance.ts';
 import type { RunResult } from '../support/maintenance.ts';
+import { createExtensions } from '../support/extensions.ts';
 
 async function check(database: TestDatabase): Promise<RunResult['integrity_check']> {
   await database.query(`update maint.index_check set checked_at = checked_at - interval '31 days'`);
@@ -17,7 +18,7 @@ async function found(database: TestDatabase): Promise<unknown[]> {
 
 test('a corrupt B-tree that could not be looked at again stays found, until somebody has looked', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query('create extension amcheck');
+  await createExtensions(database, ['amcheck']);
   await database.query('create table t as select g as a from generate_series(1, 5000) g');
   await database.query(turnableIndex('broken', 't', 'a'));
   await database.query('create index sound on t (a)');

@@ -7,13 +7,14 @@ import { makeIndexCorrupt, turnableIndex } from '../support/corrupt-index.ts';
 import { hostileNames } from '../support/names.ts';
 import { openFindings, openTransaction, run, runFromNode } from '../support/maintenance.ts';
 import type { RunResult } from '../support/maintenance.ts';
+import { createExtensions } from '../support/extensions.ts';
 
 const only = ['integrity_check'];
 const quote = pg.escapeIdentifier;
 
 async function prepared(t: ExecutionContext, ...statements: string[]): Promise<TestDatabase> {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query('create extension amcheck');
+  await createExtensions(database, ['amcheck']);
   for (const statement of statements) await database.query(statement);
   return database;
 }

@@ -10,6 +10,7 @@ import {
   withItems,
 } from '../support/index-health.ts';
 import { unprivilegedInstallation } from '../support/sessions.ts';
+import { createExtensions } from '../support/extensions.ts';
 
 test('a large index is sampled, and the answer is near the truth', async (t) => {
   const database = await withItems(t, { rows: 300_000 });
@@ -111,7 +112,7 @@ test('without pageinspect the whole index is read, within the budget', async (t)
   t.true(Math.abs(bloat! - real) < 2, `${bloat}, in truth ${real}`);
   t.is((await healthOf(database, 'item_id')).verdict, 'bloated');
 
-  await database.query('create extension pageinspect');
+  await createExtensions(database, ['pageinspect']);
   await health(database);
   t.is((await healthOf(database, 'item_id')).method, 'all_pages', 'a better way is taken once there is one');
 });
@@ -164,7 +165,8 @@ test('a role that may read neither pages nor statistics says so, and calls nothi
 
 test('the extension may live in any schema, under any name', async (t) => {
   const database = await withItems(t, { extensions: [] });
-  await database.query('create schema "My tools"; create extension pageinspect schema "My tools"');
+  await database.query('create schema "My tools"');
+  await createExtensions(database, ['pageinspect'], 'schema "My tools"');
   t.like(await health(database), { healthy: 1 });
   t.is((await healthOf(database, 'item_id')).method, 'all_pages');
 });

@@ -5,6 +5,7 @@ import { createDatabase } from './database.ts';
 import type { TestDatabase } from './database.ts';
 import { run, waitForRow } from './maintenance.ts';
 import type { RunResult } from './maintenance.ts';
+import { createExtensions } from './extensions.ts';
 
 export interface IndexHealth {
   healthy: number;
@@ -89,7 +90,7 @@ export async function withItems(
   }: { rows?: number; extensions?: string[] } = {},
 ): Promise<TestDatabase> {
   const database = await createDatabase(t, { template: 'installed' });
-  for (const extension of extensions) await database.query(`create extension ${extension}`);
+  await createExtensions(database, extensions);
   await database.query(`
     create table item (id int, kind int, name text) with (autovacuum_enabled = false);
     insert into item select n, n % 10, md5(n::text) from generate_series(1, ${rows}) as n;

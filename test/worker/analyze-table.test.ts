@@ -73,7 +73,7 @@ test('it does not queue behind who holds the table exclusively, and is done afte
   t.is((await actionRecord(database, id)).status === 'succeeded', false);
   await holder.query('commit');
   await database.query('update maint.action set not_before = null');
-  await database.query(`update pgboss.job set start_after = now() where state < 'active'`);
+  await database.query(`update maint_boss.job set start_after = now() where state < 'active'`);
   await database.query(`notify maint_work, 'maint_action'`);
   t.is((await ended(database, id)).status, 'succeeded');
 });

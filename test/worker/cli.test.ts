@@ -26,7 +26,7 @@ test('install, run, status and uninstall', async (t) => {
   const database = await createDatabase(t);
   t.regex(
     await succeeds(t, 'install', database.url),
-    /: installed\nengine (plv8|maint_v8|worker), owner postgres\n/,
+    /: installed\nengine (plv8|maint_v8|worker), owner maint_owner\n/,
   );
   t.regex(await succeeds(t, 'install', database.url), /already installed; nothing had to change/);
   t.regex(await succeeds(t, 'status', database.url), /last run +none\n/);

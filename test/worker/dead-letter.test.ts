@@ -9,14 +9,14 @@ test('the policy of a queue is copied to a job that SQL queues', async (t) => {
   const oid = await oidOf(database, 'public', 'i');
   await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
   const differing = await database.query(
-    `select j.id from pgboss.job j join pgboss.queue q using (name)
+    `select j.id from maint_boss.job j join maint_boss.queue q using (name)
      where (j.policy, j.retry_limit, j.retry_delay, j.retry_backoff, j.retry_delay_max, j.expire_seconds,
        j.deletion_seconds, j.dead_letter, j.heartbeat_seconds)
        is distinct from (q.policy, q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.expire_seconds,
        q.deletion_seconds, q.dead_letter, q.heartbeat_seconds)`,
   );
   t.deepEqual(differing, []);
-  const [job] = await database.query('select policy, dead_letter, singleton_key from pgboss.job');
+  const [job] = await database.query('select policy, dead_letter, singleton_key from maint_boss.job');
   t.deepEqual(job, { policy: 'singleton', dead_letter: 'maint_dead', singleton_key: 'public.t' });
 });
 
@@ -25,7 +25,7 @@ test('an action whose job was given up has failed, with the reason', async (t) =
   await database.query('create table public.t (a int); create index i on public.t (a)');
   const oid = await oidOf(database, 'public', 'i');
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
-  await database.query('update pgboss.job set retry_limit = 0');
+  await database.query('update maint_boss.job set retry_limit = 0');
   await database.query(
     `alter table maint.action add constraint none_can_be_claimed check (status <> 'running')`,
   );

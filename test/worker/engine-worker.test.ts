@@ -77,7 +77,7 @@ test('queued only if the caller commits', async (t) => {
   await call(database, 'force => true');
   await database.query('rollback');
   t.deepEqual(await database.query('select from maint.run_log'), []);
-  t.deepEqual(await database.query(`select from pgboss.job where name = 'maint_run'`), []);
+  t.deepEqual(await database.query(`select from maint_boss.job where name = 'maint_run'`), []);
 });
 
 test('guards hold when it is queued, and when it is run', async (t) => {
@@ -162,9 +162,14 @@ test('a worker killed in a run: another does it, once', async (t) => {
   await holder.end();
   t.like((await database.query('select status from maint.runs'))[0], { status: 'queued' });
   // Its silence is noticed after the job's heartbeat and the monitor's interval; here at once.
-  await database.query(`update pgboss.job set heartbeat_on = now() - interval '1 hour', retry_delay = 0
+  await database.query(`update maint_boss.job set heartbeat_on = now() - interval '1 hour', retry_delay = 0
     where state = 'active'`);
-  const boss = new PgBoss({ connectionString: database.url, supervise: false, schedule: false });
+  const boss = new PgBoss({
+    schema: 'maint_boss',
+    connectionString: database.url,
+    supervise: false,
+    schedule: false,
+  });
   await boss.start();
   await boss.supervise('maint_run');
   await boss.stop({ graceful: false });

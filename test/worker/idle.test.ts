@@ -46,7 +46,7 @@ test('an idle worker costs under one statement a second and under 120 MB, also a
   await waitForRow(
     database,
     `select where not exists (select from maint.action where status in ('queued', 'running'))
-       and not exists (select from pgboss.job where state <= 'active')
+       and not exists (select from maint_boss.job where state <= 'active')
        and not exists (select from maint.chore where finished_at is null)`,
   );
   const before = await counted(database);

@@ -107,7 +107,7 @@ test('a session that ends in an action is noticed by the worker itself', async (
 
 test('an action that has lost its job, or was queued before there was a queue, gets one', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query('drop schema pgboss cascade');
+  await database.query('drop schema maint_boss cascade');
   await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
   const result = await run(database, { only: ['invalid_indexes'] });
   t.is(result.status, 'success');
@@ -120,7 +120,7 @@ test('a job whose worker was killed before it claimed is given to another', asyn
   await makeInvalidIndex(database, { schema: 'public', table: 't', index: 'i' });
   await run(database, { only: ['invalid_indexes'] });
   await database.query(
-    `update pgboss.job set state = 'active', started_on = now() - interval '1 minute',
+    `update maint_boss.job set state = 'active', started_on = now() - interval '1 minute',
        heartbeat_on = now() - interval '1 minute' where name = 'maint_action'`,
   );
   startWorker(t, database);
@@ -134,14 +134,14 @@ test('an action gets no new job while the dead letter of its last one waits, and
   // As pg-boss does it: in one statement the job fails and its letter is there.
   await database.query(
     `with given_up as (
-       update pgboss.job set state = 'failed' where name = 'maint_action' returning data
+       update maint_boss.job set state = 'failed' where name = 'maint_action' returning data
      )
-     insert into pgboss.job (name, data, source_name) select 'maint_dead', g.data, 'maint_action' from given_up as g`,
+     insert into maint_boss.job (name, data, source_name) select 'maint_dead', g.data, 'maint_action' from given_up as g`,
   );
   await reconcile(await database.client());
   t.deepEqual(
     await database.query(
-      `select name, state from pgboss.job where name ~ '^maint_(action|dead)$' order by name`,
+      `select name, state from maint_boss.job where name ~ '^maint_(action|dead)$' order by name`,
     ),
     [
       { name: 'maint_action', state: 'failed' },

@@ -2,6 +2,7 @@ import test from 'ava';
 import { createDatabase } from '../support/database.ts';
 import { openTransaction, waitForRow } from '../support/maintenance.ts';
 import { ended, oidOf, queueAction, startWorker } from '../support/worker.ts';
+import { createExtensions } from '../support/extensions.ts';
 
 test('a bloated index gets smaller and keeps what was set on it', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
@@ -22,7 +23,7 @@ test('a bloated index gets smaller and keeps what was set on it', async (t) => {
 
 test('rebuilt indexes are measured when no action is left, also by a worker that stops then', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
-  await database.query('create extension pageinspect');
+  await createExtensions(database, ['pageinspect']);
   const oids: number[] = [];
   const names = ['i0', 'i1', 'i2'];
   for (const name of names) {

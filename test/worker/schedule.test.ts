@@ -22,7 +22,7 @@ async function age(database: TestDatabase, interval: string): Promise<void> {
 async function settled(database: TestDatabase): Promise<void> {
   await waitForRow(
     database,
-    `select where not exists (select from pgboss.job where name = 'maint_run' and state <= 'active')`,
+    `select where not exists (select from maint_boss.job where name = 'maint_run' and state <= 'active')`,
   );
 }
 
@@ -88,10 +88,10 @@ test('a scheduled run that can not be made is told in runs and alerts', async (t
   await database.query(`create trigger refuse_too before insert on maint.run_log for each row
     when (new.status = 'failed' and new.error ->> 'sqlstate' is not null) execute function public.refuse()`);
   const worker = startWorker(t, database, { schedule: true });
-  await waitForRow(database, `select from pgboss.job where name = 'maint_run' and state = 'retry'`);
+  await waitForRow(database, `select from maint_boss.job where name = 'maint_run' and state = 'retry'`);
   t.deepEqual(await database.query('select from maint.alerts'), [], 'it is tried again first');
   await database.query(
-    `update pgboss.job set start_after = now(), retry_limit = retry_count where name = 'maint_run'`,
+    `update maint_boss.job set start_after = now(), retry_limit = retry_count where name = 'maint_run'`,
   );
   await database.query('notify maint_work');
   await waitForRow(database, `select from maint.alerts where severity = 'critical'`);

@@ -1,4 +1,6 @@
 import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { openSession, waitForState, waitUntilGone } from '../support/sessions.ts';
@@ -15,16 +17,42 @@ async function queued(database: TestDatabase, { pid }: TestSession, start?: stri
 
 const lock = 'select pg_advisory_lock(42)';
 
+/** The database for a role that is no superuser. */
+async function asPlainRole(t: ExecutionContext, database: TestDatabase): Promise<TestDatabase> {
+  const role = `pool_${database.name}`;
+  await database.query(`create role ${role} login`);
+  const url = new URL(database.url);
+  url.username = role;
+  const clients: pg.Client[] = [];
+  t.teardown(async () => {
+    await Promise.allSettled(clients.map((client) => client.end()));
+    await database.query(`drop role ${role}`);
+  });
+  const client = async (): Promise<pg.Client> => {
+    const connected = new pg.Client(url.href);
+    connected.on('error', () => undefined);
+    clients.push(connected);
+    await connected.connect();
+    return connected;
+  };
+  return { ...database, client };
+}
+
 test('ends an idle session that holds an advisory lock: our own, or one that the settings name', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await database.query(
     `select maint.configure('features.advisory_lock_cleanup.terminate_applications', '["pool*"]')`,
   );
   const ours = await openSession(database, 'pg-maint old', 'select pg_advisory_lock(1)');
-  const named = await openSession(database, 'pool 7', lock);
+  const named = await openSession(await asPlainRole(t, database), 'pool 7', lock);
+  const superusers = await openSession(database, 'pool 8', 'select pg_advisory_lock(43)');
   const ids = [await queued(database, ours), await queued(database, named)];
+  const notPermitted = await queued(database, superusers);
   startWorker(t, database);
   for (const id of ids) t.like(await ended(database, id), { status: 'succeeded', inverse: null });
+  const { status, outcome } = await ended(database, notPermitted);
+  t.is(status, 'skipped');
+  t.regex(outcome ?? '', /session of postgres, and only a superuser/);
   await waitUntilGone(database, ours.pid);
   await waitUntilGone(database, named.pid);
 });

@@ -49,18 +49,14 @@ test('names what depends on it and is not dropped before it is told to', async (
   t.deepEqual(await database.query('select run_id from public.refers'), []);
 });
 
-test('the queues go with it; those of others stay', async (t) => {
-  const schemas = `select nspname from pg_namespace where nspname in ('maint', 'pgboss')`;
+test("the queues go with it; an application's own pg-boss is not touched", async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
+  await database.query('create schema pgboss; create table pgboss.job (mine int)');
   await uninstall(database.url);
-  t.deepEqual(await database.query(schemas), []);
-
-  const shared = await createDatabase(t, { template: 'installed' });
-  await shared.query(`insert into pgboss.queue
-    select q.* from pgboss.queue as o, jsonb_populate_record(o, '{"name": "theirs"}') as q where o.name = 'maint_dead'`);
-  await uninstall(shared.url);
-  t.deepEqual(await shared.query(schemas), [{ nspname: 'pgboss' }]);
-  t.deepEqual(await shared.query(`select name from pgboss.queue where name not like '\\_\\_%'`), [
-    { name: 'theirs' },
-  ]);
+  t.deepEqual(
+    await database.query(`select nspname from pg_namespace
+      where nspname in ('maint', 'maint_boss', 'maint_privileged', 'pgboss') order by nspname`),
+    [{ nspname: 'pgboss' }],
+  );
+  t.deepEqual(await database.query('select * from pgboss.job'), []);
 });

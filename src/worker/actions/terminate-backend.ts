@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { matchesAny } from '../../steps/04-stale-advisory-locks.ts';
 import { isOurs } from '../../catalog/sessions.ts';
+import { asSessionRole } from '../act-as.ts';
 import { queryRow } from '../connection.ts';
 import { defineAction } from './action.ts';
 import type { ActionRow } from './action.ts';
@@ -12,6 +13,10 @@ interface Probe {
   /** Holds an advisory lock of this database. */
   holds: boolean;
   patterns: string[];
+  /** It has logged in as the role that this worker has: one that a worker left behind, if the name says so too. */
+  same_login: boolean;
+  /** The role that it has logged in as, where that is a superuser, whose sessions only superusers end. */
+  superuser: string | null;
 }
 
 /** By process number and beginning: a new session may have got the number of the one meant. */
@@ -25,8 +30,12 @@ async function probe(
        select pg_catalog.jsonb_build_object('application', coalesce(a.application_name, ''), 'state', a.state,
          'holds', exists (
            select from pg_catalog.pg_locks as l where l.pid = a.pid and l.locktype = 'advisory' and l.granted),
-         'patterns', maint.config('features.advisory_lock_cleanup.terminate_applications'))
+         'patterns', maint.config('features.advisory_lock_cleanup.terminate_applications'),
+         'same_login', a.usename is not distinct from session_user,
+         'superuser', case when r.rolsuper and not me.rolsuper then r.rolname end)
        from pg_catalog.pg_stat_activity as a
+       left join pg_catalog.pg_roles as r on r.oid = a.usesysid
+       join pg_catalog.pg_roles as me on me.rolname = current_user
        where a.pid = $1::int and a.backend_start = $2::timestamptz and a.pid <> pg_catalog.pg_backend_pid()) as row`,
     [target.pid, target.backend_start],
   );
@@ -50,6 +59,13 @@ export const terminateBackend = defineAction({
     if (!found) return { ok: false, outcome: 'expired', reason: 'the session has ended' };
     const kept = keptBecause(found);
     if (kept !== null) return { ok: false, outcome: 'expired', reason: kept };
+    const left = isOurs(found) && found.same_login;
+    if (!left && found.superuser !== null)
+      return {
+        ok: false,
+        outcome: 'skipped',
+        reason: `it is a session of ${found.superuser}, and only a superuser may end a superuser's`,
+      };
     const { statement } = await queryRow<{ statement: string }>(
       client,
       // Tells the session by its beginning again, in the moment it ends it.
@@ -58,7 +74,20 @@ export const terminateBackend = defineAction({
          $1::int, $2::text) as statement`,
       [action.target.pid, action.target.backend_start],
     );
-    return { ok: true, statement, inverse: null, sizeBefore: null, on: null, waitsOn: null, intent: {} };
+    return {
+      ok: true,
+      statement,
+      inverse: null,
+      sizeBefore: null,
+      on: null,
+      waitsOn: null,
+      intent: { left },
+    };
+  },
+
+  async act(client, _action, { statement, intent }) {
+    if (intent['left'] === true) await asSessionRole(client, (same) => same.query(statement));
+    else await client.query(statement);
   },
 
   async verify(client, action) {

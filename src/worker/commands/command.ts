@@ -3,11 +3,12 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type pg from 'pg';
 import { sqlstate } from '../../core/sqlstate.ts';
-import { queryRow, withConnection } from '../connection.ts';
+import { withConnection } from '../connection.ts';
 import { CouldNotRun, sqlstateOf } from '../errors.ts';
 import { printable } from '../printable.ts';
 import { isUrl, parseTarget, writeTarget } from '../target/keywords.ts';
 import type { Keywords } from '../target/keywords.ts';
+import { requireTrust, trustOwners } from '../trust.ts';
 
 export interface Output {
   write(text: string): void;
@@ -55,7 +56,19 @@ export function addConnectionOptions(command: Command): Command {
     .option('-d, --dbname <target>', 'database: a name, a URL or keyword=value pairs')
     .option('-h, --host <host>', 'host or socket directory of the server')
     .option('-p, --port <port>', 'port of the server')
-    .option('-U, --username <name>', 'role to connect as');
+    .option('-U, --username <name>', 'role to connect as')
+    .addOption(trustOption());
+}
+
+/** Takes effect as it is read: every connection of this process asks it, also those that know no flags. */
+export function trustOption(): Option {
+  return new Option(
+    '--trust-owner <roles>',
+    'also use a schema maint that one of these roles owns, as a superuser; PG_MAINT_TRUST_OWNERS says the same',
+  ).argParser((word: string) => {
+    trustOwners(word.split(','));
+    return word;
+  });
 }
 
 /** The target as one connection string; undefined where the environment says all. The options win over the word. */
@@ -97,11 +110,8 @@ export async function withInstallation<Result>(
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
   return await withConnection(target, async (client) => {
-    const { installed } = await queryRow<{ installed: boolean }>(
-      client,
-      `select pg_catalog.to_regnamespace('maint') is not null as installed`,
-    );
-    if (!installed)
+    const { owner } = await requireTrust(client);
+    if (owner === null)
       throw new CouldNotRun('pg-maint is not installed in this database', 'pg-maint install URL');
     try {
       return await work(client);

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { withConnection } from '../connection.ts';
 import { examine } from '../doctor.ts';
-import type { Check } from '../doctor.ts';
+import type { Check } from '../doctor-check.ts';
 import { printable } from '../printable.ts';
 import { painter } from '../render.ts';
 import { addConnectionOptions, exitCodes, jsonOption, printJson, targetOf } from './command.ts';

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { queryRow } from '../connection.ts';
 import { install } from '../install.ts';
-import type { Engine } from '../install.ts';
+import type { InstallOptions } from '../install.ts';
 import { renderInstall, renderStatus, renderUninstall } from '../render-report.ts';
 import type { Status } from '../render-report.ts';
 import { uninstall } from '../uninstall.ts';
@@ -22,11 +22,13 @@ export function addInstallationCommands(program: Command, { output }: CommandHos
         'worker',
       ]),
     )
+    .option('--owner <role>', 'role that everything is to belong to; maint_owner where a superuser installs')
+    .option('--create-extensions', 'create the extensions that the engine and the steps use', false)
+    .option('--dry-run', 'say what it would do, and change nothing', false)
     .addOption(jsonOption())
     .description('install or upgrade pg-maint, or repair what is there')
-    .action(async (database: string | undefined, flags: Flags & { engine?: Engine }) => {
-      const options = flags.engine === undefined ? {} : { engine: flags.engine };
-      const report = await install(targetOf(database, flags), options);
+    .action(async (database: string | undefined, flags: Flags & InstallOptions) => {
+      const report = await install(targetOf(database, flags), flags);
       if (flags.json) printJson(output, report);
       else output.write(renderInstall(report));
     });
@@ -34,7 +36,7 @@ export function addInstallationCommands(program: Command, { output }: CommandHos
     .argument('[database]')
     .option('--force', 'also drop what depends on pg-maint', false)
     .addOption(jsonOption())
-    .description('drop schema maint')
+    .description('drop schemas maint, maint_boss and maint_privileged')
     .action(async (database: string | undefined, flags: Flags & { force: boolean }) => {
       const report = await uninstall(targetOf(database, flags), { force: flags.force });
       if (flags.json) printJson(output, report);

@@ -10,6 +10,7 @@ import type { Engine } from '../install.ts';
 import { LiveLine } from '../live-line.ts';
 import { readManifest } from '../manifest.ts';
 import { printable } from '../printable.ts';
+import { becomeOwner } from '../session.ts';
 import { listFindings, renderRun } from '../render.ts';
 import { waitForActions } from '../wait-for-actions.ts';
 import type { Waited } from '../wait-for-actions.ts';
@@ -89,6 +90,8 @@ async function perform(client: pg.Client, flags: RunFlags): Promise<JsonObject> 
   // The steps that run are this program's, and the tables and settings they need are the database's.
   if (version !== own)
     throw new CouldNotRun(`the database has pg-maint ${version} and this is ${own}`, 'pg-maint install URL');
+  // The steps have the rights of the owner of schema maint, as they would have in the server.
+  await becomeOwner(client);
   return await runOverConnection(client, { force, dryRun, ...(only && { only }) });
 }
 

@@ -179,7 +179,7 @@ async function dueInMs(client: pg.ClientBase, queues: readonly string[]): Promis
   const { rows } = await client.query<{ name: string; ms: number }>(
     `select j.name,
        (extract(epoch from pg_catalog.min(j.start_after) - pg_catalog.clock_timestamp()) * 1000)::float8 as ms
-     from pgboss.job as j
+     from maint_boss.job as j
      where j.name = any ($1) and j.state < 'active' and not j.blocked
      group by j.name`,
     [queues],
