@@ -5,11 +5,14 @@
  * at the second, one that began after the locks was not there at the first. Any other order reports a build in
  * progress once in a while.
  */
-import { attempt, query } from '../core/program.ts';
+import { unexaminedClass } from '../core/coverage.ts';
+import type { Unexamined } from '../core/coverage.ts';
+import { attempt, query, queryOne } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import type { Finding } from '../steps/step.ts';
+import { grantOf } from './grants.ts';
 import { owningExtension } from './relations.ts';
-import { refreshActivity } from './sessions.ts';
+import { refreshActivity, sessionsByPid } from './sessions.ts';
 
 export interface InvalidIndex {
   oid: number;
@@ -152,6 +155,43 @@ export function* invalidIndexes(): Program<InvalidIndexes> {
   const settled = free.length === 0 ? [] : yield* query<InvalidIndex>(invalidIndexesQuery, [free]);
   for (const index of settled) Object.assign(index, yield* detailOf(index.oid));
   return { settled, undecided };
+}
+
+/**
+ * For the coverage of a step: indexes that another session builds or drops are judged when it has ended. A session that
+ * does not show what it does may hold its lock for any reason.
+ */
+export function* undecidedCoverage(now: string, undecided: readonly UndecidedIndex[]): Program<Unexamined[]> {
+  if (undecided.length === 0) return [];
+  const sessions = yield* sessionsByPid(
+    now,
+    undecided.flatMap(({ pid }) => (pid === null ? [] : [pid])),
+  );
+  const isHidden = ({ pid }: UndecidedIndex): boolean =>
+    pid !== null && (sessions.get(pid)?.visibility ?? 'visible') !== 'visible';
+  const names = (those: readonly UndecidedIndex[]): string[] => those.map(({ quoted }) => quoted);
+  const hidden = names(undecided.filter(isHidden));
+  return [
+    ...unexaminedClass(
+      'indexes locked by sessions of other roles',
+      'not_permitted',
+      hidden,
+      hidden.length > 0 ? yield* grantOf('pg_read_all_stats') : null,
+    ),
+    ...unexaminedClass(
+      'indexes that other sessions are working on',
+      'not_yet',
+      names(undecided.filter((index) => !isHidden(index))),
+    ),
+  ];
+}
+
+const countQuery =
+  'select pg_catalog.to_jsonb(pg_catalog.count(*)) as row from pg_catalog.pg_index order by 1';
+
+/** Indexes of the database, the system's included: what a look for broken ones looks through. */
+export function indexCount(): Program<number> {
+  return queryOne<number>(countQuery);
 }
 
 function undecidedName({ schema, table, index, quoted }: InvalidIndex): Omit<UndecidedIndex, 'pid'> {

@@ -52,6 +52,15 @@ export interface HoldingStandby {
   xmin_age: number;
 }
 
+/** Walsenders whose role this session may not look at: what a standby behind them holds back is not known. */
+export function* hiddenWalsenders(): Program<number> {
+  const [count] = yield* query<number>(
+    `select pg_catalog.to_jsonb(pg_catalog.count(*)) as row
+     from pg_catalog.pg_stat_replication as r where r.backend_start is null order by 1`,
+  );
+  return count ?? 0;
+}
+
 /** Standbys with hot_standby_feedback that use no slot: the oldest snapshot is their walsender's then. */
 export function holdingStandbys(xminAgeLimit: number): Program<HoldingStandby[]> {
   return query<HoldingStandby>(

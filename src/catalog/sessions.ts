@@ -1,6 +1,9 @@
 /** What sessions are doing, who waits for whom, and what may not be seen: what steps 4, 5 and 13 share. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
+import type { Unexamined } from '../core/coverage.ts';
+import { unexaminedClass } from '../core/coverage.ts';
+import { grantOf } from './grants.ts';
 import type { Finding, JsonObject } from '../steps/step.ts';
 
 export interface Session {
@@ -185,6 +188,26 @@ export function unexaminedSessions(
     groups.set(key, group);
   }
   return [...groups.values()];
+}
+
+/** For the coverage of a step: the sessions that do not show what they do. */
+export function* hiddenSessions(
+  sessions: readonly Pick<Session, 'pid' | 'role' | 'visibility'>[],
+): Program<Unexamined[]> {
+  const named = (visibility: Session['visibility']): string[] =>
+    sessions
+      .filter((session) => session.visibility === visibility)
+      .map(({ pid, role }) => `process ${pid}${role === null ? '' : ` of role ${role}`}`);
+  const hidden = named('hidden');
+  return [
+    ...unexaminedClass(
+      'sessions of other roles',
+      'not_permitted',
+      hidden,
+      hidden.length > 0 ? yield* grantOf('pg_read_all_stats') : null,
+    ),
+    ...unexaminedClass('sessions with track_activities off', 'not_counted', named('untracked')),
+  ];
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Step 0: what is bypassed, by whom, why and until when. Its finding is an alert: nothing is wrong, but not all runs. */
+import { examinedAll } from '../core/coverage.ts';
 import { defineStep } from './step.ts';
 import type { Bypass, Json } from './step.ts';
 
@@ -28,6 +29,7 @@ export default defineStep({
       })),
       actions: [],
       examined: [],
+      coverage: examinedAll(bypasses.length),
     };
   },
 });

@@ -4,7 +4,9 @@
  * and rows of a damaged catalog. Only leftovers are ever removed, and only while what they were made from is valid.
  */
 import {
+  indexCount,
   invalidIndexes,
+  undecidedCoverage,
   undecidedFindings,
   undecidedNames,
   workInProgress,
@@ -14,6 +16,7 @@ import { owningExtension } from '../catalog/relations.ts';
 import { isBaseOf, parseLeftoverName } from '../catalog/leftover-names.ts';
 import { incompletePartitionedIndexes } from '../catalog/partitioned-indexes.ts';
 import type { IncompletePartitionedIndex } from '../catalog/partitioned-indexes.ts';
+import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { countActionsOf, defineStep } from './step.ts';
@@ -46,6 +49,8 @@ type LeftoverIndex = Pick<
 
 interface RepackCandidate extends LeftoverIndex {
   original_oid: number;
+  /** pg_repack is at work, on which index nobody can tell. */
+  repacking: boolean;
 }
 
 interface DanglingRow {
@@ -90,7 +95,10 @@ const repackCandidatesQuery = `
       'definition', pg_catalog.pg_get_indexdef(x.indexrelid),
       'size_bytes', pg_catalog.pg_relation_size(x.indexrelid),
       'extension', ${owningExtension('c.oid', 't.oid')},
-      'original_oid', o.indexrelid::int8) as row
+      'original_oid', o.indexrelid::int8,
+      'repacking', exists (
+        select from pg_catalog.pg_locks as l
+        where l.locktype = 'advisory' and l.classid = 16185446 and l.objsubid = 2)) as row
   from pg_catalog.pg_class as c
   join pg_catalog.pg_index as x on x.indexrelid = c.oid
   join pg_catalog.pg_class as t on t.oid = x.indrelid
@@ -101,9 +109,6 @@ const repackCandidatesQuery = `
     and c.relkind = 'i'
     and c.relpersistence <> 't'
     and not exists (select from pg_catalog.pg_constraint as k where k.conindid = x.indexrelid)
-    and not exists (
-      select from pg_catalog.pg_locks as l
-      where l.locktype = 'advisory' and l.classid = 16185446 and l.objsubid = 2)
   order by n.nspname, c.relname`;
 
 const danglingQuery = `
@@ -251,18 +256,22 @@ export function leftoverNameOf(index: InvalidIndex): ReturnType<typeof parseLeft
     : parseLeftoverName(index.index);
 }
 
-function* repackLeftovers(): Program<Leftover[]> {
+function* repackLeftovers(): Program<{ leftovers: Leftover[]; busy: RepackCandidate[] }> {
   const candidates = yield* query<RepackCandidate>(repackCandidatesQuery);
-  if (candidates.length === 0) return [];
+  if (candidates.length === 0) return { leftovers: [], busy: [] };
   const working = yield* workInProgress();
   const leftovers: Leftover[] = [];
+  const busy: RepackCandidate[] = [];
   for (const index of candidates) {
-    if (working.has(index.oid) || working.has(index.table_oid)) continue;
+    if (index.repacking || working.has(index.oid) || working.has(index.table_oid)) {
+      busy.push(index);
+      continue;
+    }
     const siblings = yield* query<Sibling>(siblingsQuery, [index.oid]);
     const original = siblings.find(({ oid }) => oid === index.original_oid);
     if (original) leftovers.push({ index, reason: 'pg_repack', original });
   }
-  return leftovers;
+  return { leftovers, busy };
 }
 
 export default defineStep({
@@ -283,9 +292,10 @@ export default defineStep({
   actionCounts: { orphaned_indexes: 'drop_index' },
   unexamined: { cleanup: { orphaned_indexes: null, orphaned_indexes_found: null } },
 
-  *check({ configFor, unmuted }) {
+  *check({ configFor, unmuted, now }) {
     const { settled, undecided } = yield* invalidIndexes();
-    const leftovers = [...(yield* reindexLeftovers(settled)), ...(yield* repackLeftovers())];
+    const repack = yield* repackLeftovers();
+    const leftovers = [...(yield* reindexLeftovers(settled)), ...repack.leftovers];
     const found = leftovers.map((leftover) => ({ leftover, finding: leftoverFinding(leftover) }));
     const findings = [
       ...found.map(({ finding }) => finding),
@@ -315,7 +325,18 @@ export default defineStep({
             ],
       actions,
       examined: [orphanedIndexKind],
-      keepOpen: undecidedFindings(orphanedIndexKind, undecided),
+      keepOpen: undecidedFindings(orphanedIndexKind, [
+        ...undecided,
+        ...repack.busy.map((index) => ({ ...index, pid: null })),
+      ]),
+      coverage: examinedAllBut(yield* indexCount(), undecided.length + repack.busy.length, [
+        ...(yield* undecidedCoverage(now, undecided)),
+        ...unexaminedClass(
+          'indexes that pg_repack may be working on',
+          'not_yet',
+          repack.busy.map(({ quoted }) => quoted),
+        ),
+      ]),
     };
   },
 });

@@ -3,8 +3,15 @@
  * of REINDEX CONCURRENTLY are step 2's, indexes of constraints step 1's, and partitioned indexes with their attached
  * children, judged at the root of the tree, step 2's.
  */
-import { invalidIndexes, undecidedFindings, undecidedNames } from '../catalog/invalid-indexes.ts';
+import {
+  indexCount,
+  invalidIndexes,
+  undecidedCoverage,
+  undecidedFindings,
+  undecidedNames,
+} from '../catalog/invalid-indexes.ts';
 import type { InvalidIndex } from '../catalog/invalid-indexes.ts';
+import { examinedAllBut } from '../core/coverage.ts';
 import { leftoverNameOf } from './02-orphaned-indexes.ts';
 import { countActionsOf, defineStep } from './step.ts';
 import type { Action, Finding, JsonObject } from './step.ts';
@@ -84,7 +91,7 @@ export default defineStep({
   actionCounts: { invalid_indexes: 'drop_index' },
   unexamined: { cleanup: { invalid_indexes: null, invalid_indexes_found: null } },
 
-  *check({ configFor, unmuted }) {
+  *check({ configFor, unmuted, now }) {
     const { settled, undecided } = yield* invalidIndexes();
     const found = settled.filter(isOurs).map((index) => ({ index, finding: invalidFinding(index) }));
     const actions = found
@@ -110,6 +117,11 @@ export default defineStep({
       actions,
       examined: [invalidIndexKind],
       keepOpen: undecidedFindings(invalidIndexKind, undecided),
+      coverage: examinedAllBut(
+        yield* indexCount(),
+        undecided.length,
+        yield* undecidedCoverage(now, undecided),
+      ),
     };
   },
 });

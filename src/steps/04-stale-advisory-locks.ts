@@ -10,6 +10,7 @@ import type { PreparedTransaction } from '../catalog/prepared-transactions.ts';
 import {
   duration,
   findingsAboutPids,
+  hiddenSessions,
   isOurs,
   processName,
   refreshActivity,
@@ -19,6 +20,7 @@ import {
   unexaminedSessions,
 } from '../catalog/sessions.ts';
 import type { Session } from '../catalog/sessions.ts';
+import { examinedAllBut } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 import { countActionsOf, defineStep } from './step.ts';
 import type { Action, Finding, Json, JsonObject } from './step.ts';
@@ -148,6 +150,7 @@ function terminations(
 }
 
 interface Looked {
+  locks: number;
   stale: StaleLock[];
   unexamined: Session[];
 }
@@ -195,7 +198,8 @@ function* lookAtLocks(now: string, staleAfter: number, expected: readonly string
       }
     }
   }
-  return { stale, unexamined: [...sessions.values()].filter(({ visibility }) => visibility !== 'visible') };
+  const unexamined = [...sessions.values()].filter(({ visibility }) => visibility !== 'visible');
+  return { locks: locks.length, stale, unexamined };
 }
 
 export default defineStep({
@@ -236,7 +240,11 @@ export default defineStep({
   unexamined: { cleanup: { stale_advisory_locks: null, stale_advisory_locks_found: null } },
 
   *check({ config, now, unmuted }) {
-    const { stale, unexamined } = yield* lookAtLocks(now, config.stale_after, config.expected_applications);
+    const { locks, stale, unexamined } = yield* lookAtLocks(
+      now,
+      config.stale_after,
+      config.expected_applications,
+    );
     const waiting = yield* sessionsByPid(
       now,
       stale.flatMap(({ lock }) => lock.waiters.slice(0, describedWaiters).map(({ pid }) => pid)),
@@ -266,6 +274,7 @@ export default defineStep({
         staleLockKind,
         unexamined.map(({ pid }) => pid),
       ),
+      coverage: examinedAllBut(locks, unexamined.length, yield* hiddenSessions(unexamined)),
     };
   },
 });

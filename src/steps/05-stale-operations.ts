@@ -3,14 +3,16 @@
  * prepared transactions, replication slots and standbys. It names who waits for whom and the statement that would end
  * it, and ends nothing itself.
  */
+import { grantOf } from '../catalog/grants.ts';
 import { preparedTransactions, preparedVictims } from '../catalog/prepared-transactions.ts';
 import type { PreparedTransaction, PreparedVictim } from '../catalog/prepared-transactions.ts';
-import { holdingSlots, holdingStandbys } from '../catalog/replication.ts';
+import { hiddenWalsenders, holdingSlots, holdingStandbys } from '../catalog/replication.ts';
 import type { HoldingSlot, HoldingStandby } from '../catalog/replication.ts';
 import {
   busySessions,
   duration,
   findingsAboutPids,
+  hiddenSessions,
   isOurs,
   lockWaits,
   processName,
@@ -21,6 +23,8 @@ import {
   unexaminedSessions,
 } from '../catalog/sessions.ts';
 import type { LockWait, Session } from '../catalog/sessions.ts';
+import { examinedAllBut } from '../core/coverage.ts';
+import type { Unexamined } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 import { defineStep } from './step.ts';
 import type { ConfigOf, Finding, JsonObject, Settings } from './step.ts';
@@ -309,6 +313,19 @@ function byReason(findings: readonly Finding[]): JsonObject {
   return counts;
 }
 
+function* hiddenStandbys(): Program<Unexamined[]> {
+  const hidden = yield* hiddenWalsenders();
+  if (hidden === 0) return [];
+  return [
+    {
+      what: 'what standbys hold back from vacuum',
+      reason: 'not_permitted',
+      detail: `${hidden} walsenders of other roles`,
+      remedy: yield* grantOf('pg_read_all_stats'),
+    },
+  ];
+}
+
 export default defineStep({
   number: 5,
   name: 'stale_operations',
@@ -364,6 +381,10 @@ export default defineStep({
         staleOperationKind,
         unexamined.map(({ pid }) => pid),
       ),
+      coverage: examinedAllBut(sessions.length + prepared.length, unexamined.length, [
+        ...(yield* hiddenSessions(unexamined)),
+        ...(yield* hiddenStandbys()),
+      ]),
     };
   },
 });

@@ -10,6 +10,7 @@ import type { PreparedTransaction } from '../catalog/prepared-transactions.ts';
 import {
   duration,
   findingsAboutPids,
+  hiddenSessions,
   lockWaits,
   processName,
   refreshActivity,
@@ -18,6 +19,7 @@ import {
   unexaminedSessions,
 } from '../catalog/sessions.ts';
 import type { LockWait, Session } from '../catalog/sessions.ts';
+import { examinedAllBut } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 import { defineStep } from './step.ts';
 import type { Finding, JsonObject } from './step.ts';
@@ -228,6 +230,11 @@ export default defineStep({
       keepOpen: yield* findingsAboutPids(
         hangingBuildKind,
         hidden.map(({ pid }) => pid),
+      ),
+      coverage: examinedAllBut(
+        builds.length,
+        hidden.length,
+        yield* hiddenSessions(hidden.map(({ pid, role }) => ({ pid, role, visibility: 'hidden' }))),
       ),
     };
   },

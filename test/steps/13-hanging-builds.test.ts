@@ -340,7 +340,7 @@ test('what the owner may not see is named as not permitted, and an open finding 
   t.deepEqual(counts(await runAsOwner(only)), [1, 1, 1]);
   await database.query(`revoke pg_read_all_stats from ${owner}`);
   const result = await runAsOwner(only);
-  t.is(result.status, 'success', JSON.stringify(result.steps['hanging_builds']));
+  t.is(result.status, 'partial', JSON.stringify(result.steps['hanging_builds']));
   const monitoring = result.cleanup['concurrent_index_monitoring'] as Record<string, unknown>;
   t.deepEqual(monitoring['unexamined'], [
     { reason: 'not_permitted', role: 'postgres', sessions: 1, pids: [build.pid] },
