@@ -15,7 +15,11 @@ export type Snapshot =
       first: boolean;
     }
   | { status: 'busy'; detail: string }
-  | { status: 'not_installed' | 'not_permitted' | 'timed_out'; detail: string; remedy: string | null };
+  | {
+      status: 'not_installed' | 'not_permitted' | 'timed_out' | 'locked';
+      detail: string;
+      remedy: string | null;
+    };
 
 /** Never throws for want of pg_stat_statements or of the right to read it. */
 export function* takeQuerySnapshot(now: string): Program<Snapshot> {
@@ -24,7 +28,8 @@ export function* takeQuerySnapshot(now: string): Program<Snapshot> {
   );
   if (outcome.ok) return outcome.value;
   const reason = unexaminedReason(outcome.failure.sqlstate);
-  if (reason !== 'not_permitted' && reason !== 'timed_out') throw new FailureError(outcome.failure);
+  if (reason !== 'not_permitted' && reason !== 'timed_out' && reason !== 'locked')
+    throw new FailureError(outcome.failure);
   return { status: reason, detail: outcome.failure.message, remedy: null };
 }
 

@@ -2,7 +2,8 @@
 import { attempt, query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { sqlstate, unexaminedReason } from '../core/sqlstate.ts';
-import type { UnexaminedReason } from '../core/coverage.ts';
+import type { Unexamined } from '../core/coverage.ts';
+import { grantOf } from './grants.ts';
 import type { ParsedStatement } from './parsed-statement.ts';
 import { shapeOf } from './statement-shape.ts';
 import type { StatementShape } from './statement-shape.ts';
@@ -24,7 +25,7 @@ export function shapesOf({ text, shape }: SeenStatement): StatementShape[] {
 export interface SeenStatements {
   statements: SeenStatement[];
   /** Null where all was read. */
-  unexamined: { reason: UnexaminedReason; detail: string } | null;
+  unexamined: Omit<Unexamined, 'what'> | null;
 }
 
 /**
@@ -73,6 +74,7 @@ export function* seenStatements(relationNames: readonly string[]): Program<SeenS
       unexamined: {
         reason: 'not_installed',
         detail: 'the extension pg_stat_statements is not installed here',
+        remedy: 'create extension pg_stat_statements;',
       },
     };
   }
@@ -95,8 +97,8 @@ export function* seenStatements(relationNames: readonly string[]): Program<SeenS
       ? null
       : {
           reason: 'not_permitted',
-          detail:
-            "statements of other roles can't be read: grant pg_read_all_stats to the owner of schema maint",
+          detail: "statements of other roles can't be read",
+          remedy: yield* grantOf('pg_read_all_stats'),
         },
   };
 }

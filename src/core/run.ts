@@ -3,7 +3,7 @@ import { configForObject, configOf } from './configuration.ts';
 import type { SettingsSnapshot } from './configuration.ts';
 import { attempt, attemptAndUndo, clock, FailureError, query, queryOne } from './program.ts';
 import type { Failure, Program } from './program.ts';
-import { examinedAll, gapKey, gapsText, storedOf } from './coverage.ts';
+import { gapKey, gapsText, storedOf } from './coverage.ts';
 import type { Coverage, UnexaminedReason } from './coverage.ts';
 import { sqlstate, unexaminedReason } from './sqlstate.ts';
 import { actionKey, findingKey } from '../steps/step.ts';
@@ -89,7 +89,7 @@ function nothingExamined(step: Step, reason: UnexaminedReason, detail?: string):
 function recordOf(step: Step, report: Report, request: RunRequest): JsonObject {
   const withheld = request.bypasses.some((bypass) => bypass.feature === bypassActions);
   const actions = withheld ? [] : report.actions;
-  const { text: unexamined, record } = coverageRecord(step, report.coverage ?? examinedAll(0), request);
+  const { text: unexamined, record } = coverageRecord(step, report.coverage, request);
   return {
     status: unexamined === null ? 'success' : 'partial',
     reason:

@@ -3,11 +3,15 @@
  * then: an index is unused when it was scanned less than `min_scans` times in a window of `days_unused` days that we
  * have watched without a gap.
  */
+import { grantOf } from '../catalog/grants.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
 import { noteUncounted, sampleDays, sampleIndexUsage, statisticsState } from '../catalog/index-usage.ts';
 import { unusedCandidates } from '../catalog/unused-candidates.ts';
 import type { UnusedCandidate } from '../catalog/unused-candidates.ts';
+import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
+import type { Unexamined } from '../core/coverage.ts';
+import type { Program } from '../core/program.ts';
 import { countActionsOf, defineStep } from './step.ts';
 import type { Action, ConfigOf, Finding, JsonObject, Report } from './step.ts';
 
@@ -133,7 +137,59 @@ function uncountedReport(reason: string): Report {
     alerts: [{ severity: 'warning', message: `unused indexes cannot be told: ${reason}` }],
     actions: [],
     examined: [],
+    coverage: {
+      examined: 0,
+      of: null,
+      unexamined: [{ what: 'scans of indexes', reason: 'not_counted', detail: reason }],
+    },
   };
+}
+
+interface JudgedIndex {
+  index: UnusedCandidate;
+  /** Days. */
+  window: number;
+  judged: Verdict['judged'];
+}
+
+/** Days until the window of the last of these is covered, as far as samples go. */
+function daysToWait(undecided: readonly JudgedIndex[], sampled: readonly number[]): number {
+  const earliest = sampled[sampled.length - 1] ?? 0;
+  const left = undecided.map(({ index, window }) => window - Math.min(index.known_days, earliest));
+  return Math.max(1, Math.ceil(Math.max(...left)));
+}
+
+/**
+ * A window that is not covered yet is known later by itself: it is said, and makes no run partial, or none of the first week
+ * would be complete. What standbys scan concerns only an index that is unused here.
+ */
+function* notJudged(
+  judged: readonly JudgedIndex[],
+  sampled: readonly number[],
+  standbys: boolean,
+): Program<Unexamined[]> {
+  const names = (verdict: Verdict['judged']): string[] =>
+    judged.filter((each) => each.judged === verdict).map(({ index }) => index.quoted);
+  const early = judged.filter(({ judged: verdict }) => verdict === 'window_not_covered');
+  const hidden = names('not_permitted');
+  return [
+    ...unexaminedClass(
+      'indexes whose window is not covered by samples yet',
+      'not_yet',
+      names('window_not_covered'),
+    ).map((each) => ({
+      ...each,
+      detail: `known in ${daysToWait(early, sampled)} days: ${each.detail ?? ''}`,
+    })),
+    ...unexaminedClass('indexes scanned while scans were not sampled', 'not_yet', names('scanned_uncounted')),
+    ...unexaminedClass(
+      'indexes on expressions whose statistics may be in use',
+      'not_permitted',
+      hidden,
+      hidden.length > 0 ? yield* grantOf('pg_read_all_data') : null,
+    ),
+    ...(standbys ? unexaminedClass('scans of indexes on standbys', 'elsewhere', names('unused')) : []),
+  ];
 }
 
 const config = {
@@ -230,6 +286,11 @@ export default defineStep({
         table: index.table,
         object: index.index,
       })),
+      coverage: examinedAllBut(
+        candidates.length,
+        undecided.length,
+        yield* notJudged(judged, sampled, state.standbys),
+      ),
     };
   },
 });

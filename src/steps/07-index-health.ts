@@ -6,6 +6,7 @@ import { rollUpHistory } from '../catalog/index-history.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { InventoryIndex } from '../catalog/index-inventory.ts';
 import { bloatCauses, recordPlan } from '../catalog/rebuilds.ts';
+import { coverageOf } from './index-health/coverage.ts';
 import { lookAtIndexes, sizeOf } from './index-health/look.ts';
 import type { Looked } from './index-health/look.ts';
 import { pendingOf, whyNotSampled } from './index-health/measure.ts';
@@ -227,6 +228,7 @@ export default defineStep({
         table: index.table,
         object: index.index,
       })),
+      coverage: coverageOf(judged, tools),
     };
   },
 });

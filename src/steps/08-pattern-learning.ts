@@ -3,6 +3,7 @@
  * differences between snapshots of pg_stat_statements, which this step and the worker take. It suggests; it changes
  * nothing itself.
  */
+import { firstSnapshot, lossesOf, missingStatements } from '../catalog/history-coverage.ts';
 import { writeCosts } from '../catalog/index-write-cost.ts';
 import { keepPatterns } from '../catalog/learned-patterns.ts';
 import type { LearnedPattern } from '../catalog/learned-patterns.ts';
@@ -18,6 +19,9 @@ import type { JudgedWith } from '../catalog/slow-causes.ts';
 import { hypopgIsInstalled } from '../catalog/statement-plan.ts';
 import { tableStatistics } from '../catalog/table-statistics.ts';
 import type { TableStatistics } from '../catalog/table-statistics.ts';
+import { leftToWorker } from '../catalog/worker-alive.ts';
+import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
+import type { Unexamined } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 import {
   fastFinding,
@@ -44,7 +48,8 @@ const listedPatterns = 50;
 const chattyMinimumCalls = 1000;
 
 /** Nothing could be learned: open findings stay, patterns are kept until they expire. */
-function unlearned(reason: string, more: JsonObject): Report {
+function unlearned(because: Unexamined, more: JsonObject): Report {
+  const { reason } = because;
   return {
     result: {
       cleanup: { pattern_learning: { slow_patterns: null, fast_patterns: null, status: reason, ...more } },
@@ -53,6 +58,7 @@ function unlearned(reason: string, more: JsonObject): Report {
     alerts: [],
     actions: [],
     examined: [],
+    coverage: { examined: 0, of: null, unexamined: [because] },
   };
 }
 
@@ -227,13 +233,11 @@ export default defineStep({
     yield* sampleWorkload(now);
     if (snapshot.status !== 'taken' && snapshot.status !== 'busy') {
       const { status, detail, remedy } = snapshot;
-      return unlearned(status, { detail, remedy });
+      return unlearned(missingStatements(status, snapshot), { detail, remedy });
     }
     const window = yield* historyWindow(now);
     if (window.from === null || window.to === null) {
-      return unlearned('insufficient_history', {
-        detail: 'the first snapshot was taken: what was counted before it may be older than 24 hours',
-      });
+      return unlearned(firstSnapshot, { detail: firstSnapshot.detail ?? null });
     }
     const { transactions, block_size: blockSize, work_mem: workMem } = yield* serverFacts(now);
     const chatty = {
@@ -298,6 +302,7 @@ export default defineStep({
     yield* keepPatterns(learned, now, { from: window.from, to: window.to }, config.expiry_days);
 
     const notParsed = [...slow, ...fast].filter(({ shape }) => shape === null);
+    const waiting = notParsed.filter(({ parsed_at }) => parsed_at === null);
     const hidden = window.unreadable > 0 ? yield* hiddenStatements(window.unreadable) : null;
     // None among those that could be read says nothing of the others.
     const count = (found: readonly unknown[]): number | null =>
@@ -310,7 +315,7 @@ export default defineStep({
             fast_patterns: count(fast),
             status: 'learned',
             ...(hidden && { unexamined: hidden }),
-            not_parsed_yet: notParsed.filter(({ parsed_at }) => parsed_at === null).length,
+            not_parsed_yet: waiting.length,
             ...windowResult(window),
           },
         },
@@ -319,6 +324,17 @@ export default defineStep({
       alerts: [],
       actions: [],
       examined: hidden === null ? [slowPatternKind, fastPatternKind] : [],
+      coverage: examinedAllBut(patterns.length + window.unreadable, window.unreadable, [
+        ...(yield* lossesOf(window)),
+        ...unexaminedClass(
+          'statements that no parser understands',
+          'not_supported',
+          notParsed.filter(({ parsed_at }) => parsed_at !== null).map(({ text }) => text.slice(0, 60)),
+        ),
+        ...(waiting.length === 0
+          ? []
+          : [yield* leftToWorker(now, 'statements that are not parsed', `${waiting.length} patterns`)]),
+      ]),
     };
   },
 });

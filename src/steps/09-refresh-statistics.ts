@@ -6,6 +6,8 @@ import { countsAreTracked } from '../catalog/materialized-views.ts';
 import { refreshActivity } from '../catalog/sessions.ts';
 import { statisticsPresence, tableStatistics } from '../catalog/table-statistics.ts';
 import type { StatisticsPresence, TableStatistics } from '../catalog/table-statistics.ts';
+import { examinedAllBut, unexaminedByReason, unexaminedClass } from '../core/coverage.ts';
+import type { UnexaminedReason } from '../core/coverage.ts';
 import { attempt } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { unexaminedReason } from '../core/sqlstate.ts';
@@ -33,7 +35,7 @@ interface Stale {
 
 interface Unknown {
   table: TableStatistics;
-  because: string;
+  because: UnexaminedReason;
 }
 
 interface Limits {
@@ -48,7 +50,9 @@ function reasonOf(table: TableStatistics, limits: Limits): Reason | null {
   return table.changes > 0 && table.age_hours >= limits.stale_threshold_hours ? 'old_and_changed' : null;
 }
 
-function* presenceOf(tables: readonly TableStatistics[]): Program<Map<number, StatisticsPresence> | string> {
+function* presenceOf(
+  tables: readonly TableStatistics[],
+): Program<Map<number, StatisticsPresence> | UnexaminedReason> {
   if (tables.length === 0) return new Map();
   const outcome = yield* attempt(() => statisticsPresence(tables.map(({ oid }) => oid)));
   if (!outcome.ok) return unexaminedReason(outcome.failure.sqlstate) ?? 'failed';
@@ -62,7 +66,7 @@ interface Judged {
 
 function judge(
   candidates: readonly { table: TableStatistics; reason: Reason }[],
-  presence: Map<number, StatisticsPresence> | string,
+  presence: Map<number, StatisticsPresence> | UnexaminedReason,
   limitsOf: (table: TableStatistics) => Limits,
 ): Judged {
   const stale: Stale[] = [];
@@ -137,6 +141,13 @@ function findingOf(stale: Stale): Finding {
     remedy: `analyze ${table.quoted};`,
   };
 }
+
+const notCounted = {
+  what: 'changes of tables',
+  reason: 'not_counted',
+  detail: 'the server counts no changes: track_counts is off',
+  remedy: 'alter system set track_counts = on; select pg_reload_conf();',
+} as const;
 
 function actionOf({ table, reason }: Stale, finding: Finding): Action {
   return {
@@ -222,7 +233,7 @@ export default defineStep({
       tables_examined: tables.length - judged.unknown.length,
       success: tracked && judged.unknown.length === 0 ? true : null,
     };
-    if (!tracked) refresh['reason'] = 'the server counts no changes: track_counts is off';
+    if (!tracked) refresh['reason'] = notCounted.detail;
     if (judged.unknown.length > 0) {
       refresh['unexamined'] = {
         count: judged.unknown.length,
@@ -244,6 +255,18 @@ export default defineStep({
         table,
         object: table,
       })),
+      coverage: examinedAllBut(tables.length, tracked ? judged.unknown.length + busy.length : tables.length, [
+        ...(tracked ? [] : [notCounted]),
+        ...unexaminedByReason(
+          'tables',
+          judged.unknown.map(({ table, because }) => ({ name: table.quoted, reason: because })),
+        ),
+        ...unexaminedClass(
+          'tables that are being analyzed',
+          'not_yet',
+          busy.map(({ quoted }) => quoted),
+        ),
+      ]),
     };
   },
 });

@@ -8,6 +8,7 @@ import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
 import { comparableIndexes, provenImplications } from '../catalog/index-structure.ts';
 import type { IndexStructure } from '../catalog/index-structure.ts';
+import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
 import { attempt, FailureError } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { unexaminedReason } from '../core/sqlstate.ts';
@@ -143,6 +144,15 @@ export default defineStep({
         table,
         object: index,
       })),
+      coverage: examinedAllBut(
+        indexes.length,
+        undecided.length,
+        unexaminedClass(
+          'partial indexes whose predicates could not be compared',
+          'undecided',
+          undecided.map(({ quoted }) => quoted),
+        ),
+      ),
     };
   },
 });

@@ -7,6 +7,9 @@ import type { TableWorkload } from '../catalog/index-write-cost.ts';
 import { sampleWorkload, takeQuerySnapshot } from '../catalog/query-history.ts';
 import { databaseSums, statementSums, tableCalls, updateFacts } from '../catalog/workload.ts';
 import type { DatabaseSums, StatementSums, TableCalls, UpdateFacts } from '../catalog/workload.ts';
+import { firstSnapshot, lossesOf, missingStatements } from '../catalog/history-coverage.ts';
+import { countsAreTracked } from '../catalog/materialized-views.ts';
+import type { Unexamined } from '../core/coverage.ts';
 import { defineStep } from './step.ts';
 import type { JsonObject } from './step.ts';
 
@@ -153,6 +156,12 @@ function sumOfTables(tables: readonly TableWorkload[]): Ratio {
   );
 }
 
+const firstSample: Unexamined = {
+  what: 'reads and writes of tables',
+  reason: 'insufficient_history',
+  detail: 'the first sample was taken now',
+};
+
 export default defineStep({
   number: 11,
   name: 'workload_analysis',
@@ -228,12 +237,21 @@ export default defineStep({
         ...tables.flatMap((table) => tableAdvice(table, callsOf.get(table.oid), facts.get(table.oid))),
       ].slice(0, listedTables),
     };
+    const unexamined: Unexamined[] = [];
+    if (snapshot.status !== 'taken' && snapshot.status !== 'busy')
+      unexamined.push(missingStatements(snapshot.status, snapshot));
+    else if (statements === null) unexamined.push(firstSnapshot);
+    else unexamined.push(...(yield* lossesOf(statements)));
+    if (!(yield* countsAreTracked()))
+      unexamined.push({ what: 'rows of tables', reason: 'not_counted', detail: 'track_counts is off' });
+    else if (sampled.first === true) unexamined.push(firstSample);
     return {
       result: { cleanup: { workload_analysis: result } },
       findings: [],
       alerts: [],
       actions: [],
       examined: [],
+      coverage: { examined: tables.length, of: tables.length, unexamined },
     };
   },
 });

@@ -10,6 +10,7 @@ import { isColumnOf, usesOf } from '../catalog/statement-shape.ts';
 import type { ColumnUse, RelationUse, StatementShape } from '../catalog/statement-shape.ts';
 import { foreignKeyCount, unservedForeignKeys } from '../catalog/unserved-foreign-keys.ts';
 import type { UnservedForeignKey } from '../catalog/unserved-foreign-keys.ts';
+import { examinedAllBut } from '../core/coverage.ts';
 import { defineStep } from './step.ts';
 import type { Finding, JsonObject } from './step.ts';
 
@@ -184,6 +185,7 @@ export default defineStep({
     const all = ranked(
       keys.map((key) => ({ key, joins: joins(key), cost: writeCost(key.oid, key.columns) })),
     );
+    const examined = yield* foreignKeyCount();
     const findings = all.map((one) => findingOf(one, configFor(one.key).minimum_rows));
     return {
       result: {
@@ -191,7 +193,7 @@ export default defineStep({
           foreign_key_suggestions: {
             count: findings.length,
             suggestions: findings.slice(0, listedSuggestions).map(suggestionOf),
-            foreign_keys_examined: yield* foreignKeyCount(),
+            foreign_keys_examined: examined,
             joins: seen.unexamined ? { status: 'unknown', ...seen.unexamined } : { status: 'counted' },
           },
         },
@@ -200,6 +202,13 @@ export default defineStep({
       alerts: [],
       actions: [],
       examined: [unindexedForeignKeyKind],
+      coverage: examinedAllBut(
+        examined,
+        0,
+        seen.unexamined === null
+          ? []
+          : [{ what: 'joins over foreign keys without an index', ...seen.unexamined }],
+      ),
     };
   },
 });

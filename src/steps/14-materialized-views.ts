@@ -10,6 +10,8 @@ import { matviewIndexSuggestions } from '../catalog/matview-index-suggestions.ts
 import type { MatviewIndexSuggestion } from '../catalog/matview-index-suggestions.ts';
 import { inRefreshOrder, isNews, nextSample } from '../catalog/matview-staleness.ts';
 import { seenStatements } from '../catalog/statements.ts';
+import { examinedAllBut, unexaminedByReason } from '../core/coverage.ts';
+import type { UnexaminedReason } from '../core/coverage.ts';
 import { defineStep } from './step.ts';
 import type { Finding, JsonObject } from './step.ts';
 
@@ -112,11 +114,19 @@ function staleFinding({ view, record, ageHours }: Judged, needy: readonly Materi
 }
 
 /** Why nothing can be said about what changed below the view; null where it can. */
-function staleUnknownBecause(view: MaterializedView, tracked: boolean): string | null {
-  if (!tracked) return 'the server counts no writes: track_counts is off';
-  if (!view.sample) return 'seen for the first time';
-  if (view.uncounted.length > 0) return `no counter tells what changes in ${view.uncounted.join(', ')}`;
-  if (Object.keys(view.base).length === 0) return 'it reads no table whose writes are counted';
+function staleUnknownBecause(
+  view: MaterializedView,
+  tracked: boolean,
+): { because: string; reason: UnexaminedReason } | null {
+  if (!tracked) return { because: 'the server counts no writes: track_counts is off', reason: 'not_counted' };
+  if (!view.sample) return { because: 'seen for the first time', reason: 'not_yet' };
+  if (view.uncounted.length > 0)
+    return {
+      because: `no counter tells what changes in ${view.uncounted.join(', ')}`,
+      reason: 'not_supported',
+    };
+  if (Object.keys(view.base).length === 0)
+    return { because: 'it reads no table whose writes are counted', reason: 'not_supported' };
   return null;
 }
 
@@ -227,8 +237,8 @@ export default defineStep({
     });
     const unknown = views.flatMap((view) => {
       if (!view.populated || stale.some((one) => one.view === view)) return [];
-      const because = staleUnknownBecause(view, tracked);
-      return because === null ? [] : { view, because };
+      const known = staleUnknownBecause(view, tracked);
+      return known === null ? [] : { view, ...known };
     });
     const needy = [...unpopulated, ...stale.map(({ view }) => view)];
 
@@ -283,6 +293,15 @@ export default defineStep({
         ...(seen.unexamined ? [] : [indexSuggestionKind]),
       ],
       keepOpen: unknown.map(({ view }) => identity(staleKind, view)),
+      coverage: examinedAllBut(views.length, unknown.length, [
+        ...unexaminedByReason(
+          'materialized views: whether they are stale',
+          unknown.map(({ view, reason }) => ({ name: view.quoted, reason })),
+        ),
+        ...(seen.unexamined === null
+          ? []
+          : [{ what: 'statements that read materialized views', ...seen.unexamined }]),
+      ]),
     };
   },
 });

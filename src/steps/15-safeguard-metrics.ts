@@ -2,7 +2,11 @@
  * Step 15: what the worker attempted, what came of it and what the safeguards held back, from the events that it
  * recorded: they outlive it. Nothing attempted is neither a success nor a failure.
  */
+import { leftToWorker } from '../catalog/worker-alive.ts';
+import { examinedAllBut } from '../core/coverage.ts';
+import type { Unexamined } from '../core/coverage.ts';
 import { query } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
 import { defineStep } from './step.ts';
 import type { Alert, JsonObject } from './step.ts';
 
@@ -110,6 +114,17 @@ function degradedBecause(all: readonly Counts[]): string[] {
   });
 }
 
+const freeDiskPart = 'free disk space';
+const diskRemedy = `select maint.configure('operational.safeguards.disk_total_gb', '500');`;
+
+/** The worker looks at the disks: an index is rebuilt only where there is room. */
+function* notLooked(freeDisk: JsonObject | undefined, now: string): Program<Unexamined[]> {
+  if (freeDisk === undefined) return [yield* leftToWorker(now, freeDiskPart)];
+  if (freeDisk['known'] === true) return [];
+  const detail = typeof freeDisk['reason'] === 'string' ? freeDisk['reason'] : 'not known';
+  return [{ what: freeDiskPart, reason: 'not_supported', detail, remedy: diskRemedy }];
+}
+
 export default defineStep({
   number: 15,
   name: 'safeguard_metrics',
@@ -170,6 +185,7 @@ export default defineStep({
       alerts,
       actions: [],
       examined: [],
+      coverage: examinedAllBut(kinds.length, 0, yield* notLooked(freeDisk, now)),
     };
   },
 });

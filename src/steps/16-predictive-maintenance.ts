@@ -3,7 +3,11 @@
  * reports those that still hold, and queues the next.
  */
 import { queueTraining } from '../catalog/training.ts';
+import { leftToWorker } from '../catalog/worker-alive.ts';
+import { examinedAllBut } from '../core/coverage.ts';
+import type { Coverage, Unexamined } from '../core/coverage.ts';
 import { query, queryOne } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
 import { defineStep } from './step.ts';
 import type { Finding, JsonObject } from './step.ts';
 
@@ -114,6 +118,40 @@ function findingOf(forecast: Forecast): Finding {
   };
 }
 
+const forecasts = 'forecasts of bloat';
+
+/** An index without a forecast is not one that stays as it is: its history is too short, or no method foretells it. */
+function* forecastCoverage(made: Made, now: string): Program<Coverage> {
+  const counts = made.counts;
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const because = made.reason ?? undefined;
+  if (made.status === null)
+    return { examined: 0, of: null, unexamined: [yield* leftToWorker(now, forecasts)] };
+  const unexamined: Unexamined[] = [];
+  if (made.status === 'failed')
+    unexamined.push({ what: forecasts, reason: 'failed', ...(because !== undefined && { detail: because }) });
+  else if (!made.fresh)
+    unexamined.push(yield* leftToWorker(now, forecasts, 'the last forecast is too old to hold'));
+  else if (made.status === 'insufficient_data')
+    unexamined.push({
+      what: forecasts,
+      reason: 'insufficient_history',
+      ...(because !== undefined && { detail: because }),
+    });
+  if (unexamined.length > 0) return { examined: 0, of: total, unexamined };
+  const young = counts['insufficient_history'] ?? 0;
+  const erratic = counts['no_skill'] ?? 0;
+  if (young > 0)
+    unexamined.push({ what: forecasts, reason: 'insufficient_history', detail: `${young} indexes` });
+  if (erratic > 0)
+    unexamined.push({
+      what: 'forecasts of indexes that no method foretells',
+      reason: 'not_yet',
+      detail: `${erratic} indexes: no method was better than to expect no change`,
+    });
+  return examinedAllBut(total, young + erratic, unexamined);
+}
+
 export default defineStep({
   number: 16,
   name: 'predictive_maintenance',
@@ -158,6 +196,7 @@ export default defineStep({
       alerts: [],
       actions: [],
       examined: known ? [forecastKind] : [],
+      coverage: yield* forecastCoverage(made, now),
     };
   },
 });

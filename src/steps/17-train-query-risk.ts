@@ -3,7 +3,10 @@
  * model was on statements measured after everything it was trained on.
  */
 import { defaultLimits } from '../catalog/query-risk/limits.ts';
+import { leftToWorker } from '../catalog/worker-alive.ts';
+import type { Coverage } from '../core/coverage.ts';
 import { queryOne } from '../core/program.ts';
+import type { Program } from '../core/program.ts';
 import { queueTraining } from '../catalog/training.ts';
 import { defineStep } from './step.ts';
 import type { JsonObject } from './step.ts';
@@ -37,6 +40,17 @@ const trainedQuery = `
     'active_model_id', (
       select m.model_id from maint.model as m where m.kind = 'query_risk' and m.active)) as row
   order by 1`;
+
+const model = 'risk of statements';
+
+function* trainingCoverage(training: Trained['training'], now: string): Program<Coverage> {
+  if (training === null)
+    return { examined: 0, of: 1, unexamined: [yield* leftToWorker(now, model, 'no model was trained yet')] };
+  if (training.status === 'done') return { examined: 1, of: 1, unexamined: [] };
+  const reason = training.status === 'insufficient_data' ? 'insufficient_history' : 'failed';
+  const { reason: detail } = training;
+  return { examined: 0, of: 1, unexamined: [{ what: model, reason, ...(detail !== null && { detail }) }] };
+}
 
 export default defineStep({
   number: 17,
@@ -107,7 +121,7 @@ export default defineStep({
   interval: (config) => config.training_interval,
   unexamined: { cleanup: { ml_training: { accuracy: null, samples: null } } },
 
-  *check() {
+  *check({ now }) {
     const { training, last, active_model_id: active } = yield* queryOne<Trained>(trainedQuery);
     const job = yield* queueTraining('query_risk');
     const result: JsonObject = {
@@ -129,6 +143,7 @@ export default defineStep({
       alerts: [],
       actions: [],
       examined: [],
+      coverage: yield* trainingCoverage(training, now),
     };
   },
 });

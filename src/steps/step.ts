@@ -141,7 +141,7 @@ export interface Report {
   alerts: Alert[];
   actions: Action[];
   /** What it could examine, and what not and why. A gap in it makes step and run `partial`, unless a person accepted it. */
-  coverage?: Coverage;
+  coverage: Coverage;
   /** Kinds that were looked at in full: their open findings that were not seen again are resolved. */
   examined: string[];
   /** Findings of an examined kind that could not be looked at again and stay open although not seen. */

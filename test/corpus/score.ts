@@ -143,8 +143,9 @@ export async function scoreCorpus(
     for (const object of await unlabelled(database, fixture))
       tally.mistakes.push(`${fixture.name}: ${shownIdentity(object)} has no label`);
     const result = await run(database);
-    for (const [step, { status, error, reason }] of Object.entries(result.steps)) {
-      if (status !== 'success')
+    for (const [step, { status, error, reason, coverage }] of Object.entries(result.steps)) {
+      // The corpus has neither every extension nor a worker: what is missing is named, and nothing may have failed.
+      if (status !== 'success' && !(status === 'partial' && coverage))
         tally.mistakes.push(`${fixture.name}: ${step} is ${status}: ${error?.message ?? reason ?? ''}`);
     }
     tally.compare(fixture, await openFindings(database));

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { hostileNames } from '../support/names.ts';
-import { foundNames, openFindings, run } from '../support/maintenance.ts';
+import { foundNames, openFindings, requireDone, run } from '../support/maintenance.ts';
 import type { FindingRow } from '../support/maintenance.ts';
 
 const kind = 'fk.unindexed';
@@ -366,7 +366,9 @@ test('not due again before six hours, and off when switched off', async (t) => {
   await database.query(`update maint.run_log set started_at = started_at - interval '2 minutes'`);
   await database.query(`update maint.step_log set started_at = started_at - interval '2 minutes'`);
   const due = await run(database, { only, force: false });
-  t.is(due.steps['foreign_keys']!.status, 'success');
+  t.notThrows(() => {
+    requireDone(due, 'foreign_keys');
+  });
   await database.query(`select maint.configure('features.foreign_key_suggestions.enabled', 'false')`);
   const off = await run(database, { only });
   t.is(off.steps['foreign_keys']!.reason, 'disabled');

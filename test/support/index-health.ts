@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { createDatabase } from './database.ts';
 import type { TestDatabase } from './database.ts';
-import { run, waitForRow } from './maintenance.ts';
+import { requireDone, run, waitForRow } from './maintenance.ts';
 import type { RunResult } from './maintenance.ts';
 import { createExtensions } from './extensions.ts';
 
@@ -44,9 +44,9 @@ export interface HealthRow {
 }
 
 export async function health(database: TestDatabase): Promise<IndexHealth> {
-  const { cleanup, status, steps } = await check(database);
-  if (status !== 'success') throw new Error(JSON.stringify(steps['index_health']));
-  return cleanup['index_health'] as unknown as IndexHealth;
+  const result = await check(database);
+  requireDone(result, 'index_health');
+  return result.cleanup['index_health'] as unknown as IndexHealth;
 }
 
 export function check(database: TestDatabase): Promise<RunResult> {

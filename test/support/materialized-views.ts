@@ -1,6 +1,6 @@
 /** What the tests of step 14 share. */
 import type { TestDatabase } from './database.ts';
-import { run } from './maintenance.ts';
+import { requireDone, run } from './maintenance.ts';
 
 /** The step's part of the result. */
 export interface Result {
@@ -17,7 +17,7 @@ export interface Result {
 /** Runs step 14 alone. */
 export async function check(database: TestDatabase): Promise<Result> {
   const result = await run(database, { only: ['materialized_views'] });
-  if (result.status !== 'success') throw new Error(JSON.stringify(result.steps));
+  requireDone(result, 'materialized_views');
   return result.cleanup['materialized_views'] as unknown as Result;
 }
 

@@ -1,7 +1,7 @@
 /** What tests of step 8 share. */
 import type { JsonObject } from '../../src/steps/step.ts';
 import type { TestDatabase } from './database.ts';
-import { run } from './maintenance.ts';
+import { requireDone, run } from './maintenance.ts';
 
 export interface Learning {
   slow_patterns: number | null;
@@ -27,10 +27,9 @@ export interface Pattern {
 }
 
 export async function learn(database: TestDatabase): Promise<Learning> {
-  const { cleanup, steps } = await run(database, { only: ['pattern_learning'] });
-  const step = steps['pattern_learning'];
-  if (step?.status !== 'success') throw new Error(JSON.stringify(step));
-  return cleanup['pattern_learning'] as unknown as Learning;
+  const result = await run(database, { only: ['pattern_learning'] });
+  requireDone(result, 'pattern_learning');
+  return result.cleanup['pattern_learning'] as unknown as Learning;
 }
 
 export async function patterns(database: TestDatabase): Promise<Pattern[]> {

@@ -1,0 +1,53 @@
+/** Which indexes step 7 could not judge, and what would let it. */
+import type { Tools } from '../../catalog/index-inventory.ts';
+import { examinedAllBut, unexaminedClass } from '../../core/coverage.ts';
+import type { Coverage, Unexamined, UnexaminedReason } from '../../core/coverage.ts';
+import type { Looked } from './look.ts';
+
+/** The first words of a reason for people -> the reason of the contract. */
+const reasons: Record<string, UnexaminedReason> = {
+  not_installed: 'not_installed',
+  not_permitted: 'not_permitted',
+  locked: 'locked',
+  budget: 'timed_out',
+  timed_out: 'timed_out',
+  failed: 'failed',
+};
+
+/** Null: it was measured, and the interval is too wide to decide. */
+function reasonOf(notMeasured: string | null): UnexaminedReason {
+  if (notMeasured === null) return 'undecided';
+  const code = /^[a-z_]+(?=:|$)/.exec(notMeasured)?.[0] ?? '';
+  return reasons[code] ?? (notMeasured.startsWith('nothing is known here') ? 'not_supported' : 'failed');
+}
+
+function remedyOf(notMeasured: string | null): string | undefined {
+  const extension = /create extension (\w+)/.exec(notMeasured ?? '')?.[1];
+  return extension === undefined ? undefined : `create extension ${extension};`;
+}
+
+const notCounted: Unexamined = {
+  what: 'use of indexes',
+  reason: 'not_counted',
+  detail: 'track_counts is off: underutilized indexes are not known',
+  remedy: 'alter system set track_counts = on; select pg_reload_conf();',
+};
+
+/** `judged` are those that are large enough to be. One that needs no measurement, as it has not changed, is examined. */
+export function coverageOf(judged: readonly Looked[], tools: Tools): Coverage {
+  const unknown = judged.filter((look) => look.judged.verdict === 'unknown');
+  const groups = new Map<string, { reason: UnexaminedReason; remedy: string | undefined; names: string[] }>();
+  for (const { index, notMeasured } of unknown) {
+    const [reason, remedy] = [reasonOf(notMeasured), remedyOf(notMeasured)];
+    const key = JSON.stringify([reason, remedy]);
+    const group = groups.get(key) ?? { reason, remedy, names: [] };
+    group.names.push(index.quoted);
+    groups.set(key, group);
+  }
+  return examinedAllBut(judged.length, unknown.length, [
+    ...[...groups.values()].flatMap(({ reason, remedy, names }) =>
+      unexaminedClass('bloat of indexes', reason, names, remedy),
+    ),
+    ...(tools.counts_tracked ? [] : [notCounted]),
+  ]);
+}
