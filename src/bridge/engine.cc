@@ -5,6 +5,7 @@
 #include "guard.h"
 #include "memory_limit.h"
 #include "prepared.h"
+#include "process_memory.h"
 #include "text.h"
 #include "watcher.h"
 
@@ -20,11 +21,11 @@ constexpr uintptr_t kStackReserve = 48 * 1024;
 // What MoreStack takes from there.
 constexpr uintptr_t kMoreStack = 192 * 1024;
 
-// V8 ends the process when one object does not fit under its own limit. That lies so high above ours that the largest
-// array and string (1 GB) fit; ours is kept by looking after each garbage collection.
-constexpr size_t kHeadroom = size_t{2} * 1024 * 1024 * 1024;
+// V8 ends the session when one object does not fit under its own limit. That lies above ours, which is kept by looking
+// after each garbage collection and ends only the statement. Too high costs the machine its memory, too low ends sessions.
+constexpr size_t kHeadroom = kMemoryMargin * 3 / 4;
 constexpr size_t kLargestYoung = size_t{24} * 1024 * 1024;
-constexpr size_t kLastHeadroom = size_t{1} * 1024 * 1024 * 1024;
+constexpr size_t kLastHeadroom = kMemoryMargin / 4;
 
 v8::Platform *platform = nullptr;
 
@@ -80,8 +81,11 @@ size_t memory_in_use() {
 void settle_memory() {
   Engine &state = engine();
   if (!state.memory_in_doubt || stopping()) return;
-  state.isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kCritical);
-  state.isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kNone);
+  // Where a collection was under way, the first only ends it, and keeps what was made since it began.
+  for (int collections = 0; collections < 2 && memory_in_use() > state.memory_limit; collections++) {
+    state.isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kCritical);
+    state.isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kNone);
+  }
   state.memory_in_doubt = false;
   if (memory_in_use() > state.memory_limit) stop_javascript(StopReason::kOutOfMemory);
 }
@@ -133,6 +137,7 @@ void drop_isolate() {
   delete state.allocator;
   state.isolate = nullptr;
   state.allocator = nullptr;
+  restart_memory_watch();
 }
 
 // The end of the stack for JavaScript, from where the server's stack begins and max_stack_depth as it is now.
@@ -168,6 +173,8 @@ bool enter_engine() {
     state.stop = StopReason::kNone;
     state.stop_error = nullptr;
     state.allocator->clear_refusal();
+    // The watcher may have stopped a call that had just ended.
+    state.isolate->CancelTerminateExecution();
     watch(state.isolate);
   }
   set_stack_limit();

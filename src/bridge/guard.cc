@@ -4,6 +4,8 @@ namespace maint_v8 {
 
 namespace {
 
+std::atomic<int> server_calls{0};
+
 // Out of memory a second time, there is no way to tell JavaScript; and the server's own way, to jump on from here, would
 // leave frames of V8 half done. Only this session ends.
 ErrorData *copy_error() {
@@ -26,6 +28,8 @@ ErrorData *copy_error() {
 __attribute__((noinline)) ErrorData *run_guarded(void (*work)(void *), void *argument) noexcept {
   MemoryContext context = CurrentMemoryContext;
   ErrorData *volatile error = nullptr;
+  const int before = server_calls;
+  server_calls = before + 1;
   PG_TRY();
   {
     work(argument);
@@ -38,8 +42,15 @@ __attribute__((noinline)) ErrorData *run_guarded(void (*work)(void *), void *arg
     MemoryContextSwitchTo(context);
   }
   PG_END_TRY();
+  server_calls = before;
   return error;
 }
+
+bool in_server() { return server_calls > 0; }
+
+OutsideServer::OutsideServer() : before_(server_calls.exchange(0)) {}
+
+OutsideServer::~OutsideServer() { server_calls = before_; }
 
 ErrorData *Subtransaction::begin() noexcept {
   memory_context_ = CurrentMemoryContext;

@@ -10,6 +10,22 @@ namespace maint_v8 {
 // before. Nothing with a destructor may live inside work.
 ErrorData *run_guarded(void (*work)(void *), void *argument) noexcept;
 
+// Whether the server's code runs, called by ours, rather than V8's. Read by the watcher's thread and by the handler of
+// its signal.
+bool in_server();
+
+// V8's code runs for the life of this object, though the server that called it is at work below.
+class OutsideServer {
+ public:
+  OutsideServer();
+  ~OutsideServer();
+  OutsideServer(const OutsideServer &) = delete;
+  OutsideServer &operator=(const OutsideServer &) = delete;
+
+ private:
+  int before_;
+};
+
 template <typename Work>
 ErrorData *guarded(Work &&work) noexcept {
   using Plain = std::remove_reference_t<Work>;

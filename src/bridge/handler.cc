@@ -4,6 +4,7 @@
 #include "errors.h"
 #include "function_cache.h"
 #include "guard.h"
+#include "kill.h"
 #include "launcher.h"
 #include "text.h"
 
@@ -94,6 +95,7 @@ void enter_javascript(Call *call) {
 
 void perform(Call *call) noexcept {
   Engine &state = engine();
+  OutsideServer outside_server;
   if (!enter_engine()) {
     call->failure = failure_of_message(ERRCODE_INTERNAL_ERROR, "could not start the JavaScript engine");
     return;
@@ -112,7 +114,10 @@ void perform(Call *call) noexcept {
 
 void raise_outcome(const Call &call) {
   if (call.stop != StopReason::kNone) raise_stop(call.stop, call.stop_error);
-  if (call.failure != nullptr) raise_failure(call.failure);
+  if (call.failure == nullptr) return;
+  // The watcher may have stopped what turned the failure into text; the cancel is what the client waits for.
+  CHECK_FOR_INTERRUPTS();
+  raise_failure(call.failure);
 }
 
 }  // namespace
@@ -126,6 +131,11 @@ void _PG_init(void) {
                           "A session that has run JavaScript already takes on a new value with its next call, and "
                           "loses its JavaScript globals and plans then.",
                           &maint_v8::memory_limit_setting, 256, 32, 16384, PGC_SUSET, GUC_UNIT_MB, nullptr, nullptr,
+                          nullptr);
+  DefineCustomIntVariable("maint_v8.kill_after",
+                          "Time after a cancel or a timeout at which a session ends whose JavaScript does not stop.",
+                          "Some functions of the JavaScript engine can't be interrupted.",
+                          &maint_v8::kill_after_setting, 5000, 100, 600000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
                           nullptr);
 #if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("maint_v8");

@@ -90,6 +90,11 @@ char *to_server_text(v8::Local<v8::Value> value) {
   v8::Isolate *isolate = engine().isolate;
   v8::Local<v8::String> string;
   if (!value->ToString(isolate->GetCurrentContext()).ToLocal(&string)) return nullptr;
+  // One that is put together lazily takes its memory only here.
+  if (static_cast<size_t>(string->Length()) > engine().memory_limit) {
+    throw_error_with_code("53200", "a string for PostgreSQL is larger than maint_v8.memory_limit");
+    return nullptr;
+  }
   Utf8 utf8(string);
   if (utf8.bytes() == nullptr) {
     throw_error_with_code("53200", "out of memory for a string");
@@ -117,6 +122,7 @@ char *to_server_message(v8::Local<v8::Value> value) {
   v8::TryCatch try_catch(isolate);
   v8::Local<v8::String> string;
   if (!value->ToString(isolate->GetCurrentContext()).ToLocal(&string)) return nullptr;
+  if (static_cast<size_t>(string->Length()) > engine().memory_limit) return nullptr;
   Utf8 utf8(string);
   if (utf8.bytes() == nullptr) return nullptr;
   // A message longer than this helps nobody, and must not exhaust the memory that reports it.

@@ -158,7 +158,6 @@ const greedy: [name: string, body: string][] = [
   ],
   ['strings', 'const a = []; for (let i = 0; ; i++) a.push(String(i).repeat(1000).split("").join(" "))'],
   ['a map', 'const m = new Map(); for (let i = 0; ; i++) m.set(i, String(i))'],
-  ['one huge array', 'return new Array(3e7).fill("abc").join("").length'],
   ['huge arrays', 'const a = []; for (;;) a.push(new Array(3e7).fill(1))'],
   ['array buffers', 'const a = []; for (;;) a.push(new ArrayBuffer(1e6))'],
   ['small array buffers', 'const a = []; for (;;) a.push(new Uint8Array(100))'],
@@ -198,6 +197,7 @@ test('a limit inside of V8 ends the session at worst, never the server', async (
   const started = await session.value('select pg_postmaster_start_time()::text');
   const bodies = [
     'return "x".repeat(2 ** 28).split("").length',
+    'return new Array(1e8).fill("abc").join("").length',
     'return "x".repeat(2 ** 29 - 25).concat("€").length + (2n ** 1000000n).toString().length',
   ];
   for (const body of bodies) {
