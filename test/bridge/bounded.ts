@@ -1,7 +1,7 @@
 /** Runs bodies that may not end, and says what became of the session, the server and the memory. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import type { TestDatabase } from '../support/database.ts';
 import { quote } from './language.ts';
 
@@ -67,18 +67,18 @@ export class BoundedSessions {
        set statement_timeout = ${ending === 'statement_timeout' ? timeoutMs : 0}`,
     );
     let peakMb = 0;
-    let result: Outcome | null = null;
+    const results: Outcome[] = [];
     const finished = client.query('select left(pg_temp.body(), 100)').then(
-      () => (result = { kind: 'answered', code: null, message: '', peakMb }),
+      () => results.push({ kind: 'answered', code: null, message: '', peakMb }),
       (error: unknown) => {
         const { code, message, severity } = error as pg.DatabaseError;
         const ended = code === undefined || severity === 'FATAL';
-        result = { kind: ended ? 'session ended' : 'failed', code: code ?? null, message, peakMb };
+        results.push({ kind: ended ? 'session ended' : 'failed', code: code ?? null, message, peakMb });
       },
     );
     const started = performance.now();
     let asked = ending === 'statement_timeout';
-    while (result === null && performance.now() - started < stuckMs) {
+    while (results.length === 0 && performance.now() - started < stuckMs) {
       if (!asked && performance.now() - started > timeoutMs) {
         asked = true;
         await this.#bystander.query(`select pg_catalog.${ending}($1)`, [pid]);
@@ -86,7 +86,7 @@ export class BoundedSessions {
       peakMb = Math.max(peakMb, privateMb(pid));
       await Promise.race([finished, sleep(10)]);
     }
-    const outcome: Outcome = result ?? { kind: 'stuck', code: null, message: '', peakMb };
+    const outcome: Outcome = results[0] ?? { kind: 'stuck', code: null, message: '', peakMb };
     // One that was asked to end may do so after its answer.
     const over = outcome.kind === 'session ended' || outcome.kind === 'stuck';
     if (over || ending === 'pg_terminate_backend') await this.#discard();
