@@ -1,5 +1,5 @@
 /** The command `pg-maint report`. */
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, statSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CouldNotRun } from '../errors.ts';
 import { readReport } from '../report/data.ts';
@@ -13,8 +13,14 @@ interface ReportFlags extends ConnectionFlags, JsonFlag {
 /** As a whole or not at all: whoever looks at it meanwhile sees the old one. */
 function writeWhole(file: string, text: string): void {
   try {
+    // A device such as /dev/null would be replaced by a file.
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+      writeFileSync(file, text);
+      return;
+    }
     const temporary = `${file}.${process.pid}.tmp`;
-    writeFileSync(temporary, text);
+    // A link that another account put there is not followed.
+    writeFileSync(temporary, text, { flag: 'wx' });
     renameSync(temporary, file);
   } catch (error) {
     throw new CouldNotRun(`can't write ${file}: ${(error as Error).message}`, 'name another with --output', {

@@ -1,0 +1,128 @@
+/** A superuser's statement is planned again later, when what it names has been changed by the owner of the tables. */
+import test from 'ava';
+import { waitForRow } from '../support/maintenance.ts';
+import { startWorker } from '../support/worker.ts';
+import { parseTexts } from '../support/workload.ts';
+import { arena } from './arena.ts';
+
+interface Bait {
+  name: string;
+  /** SQL of the attacker, harmless. */
+  lay: string;
+  /** SQL of the superuser, who sees nothing wrong with it. */
+  take?: string;
+  /** What the superuser runs once. */
+  use: string;
+  /** SQL of the attacker afterwards: planning `use` runs the payload from now on. */
+  turn: string;
+}
+
+const baits: readonly Bait[] = [
+  {
+    name: 'a table becomes a view',
+    lay: 'create table evil.t (a int)',
+    use: 'select count(*) from evil.t where a = 1',
+    turn: `alter table evil.t rename to t0;
+      create view evil.t as select * from evil.t0 where evil.fact('a table becomes a view')`,
+  },
+  {
+    name: 'a table gets an index',
+    lay: 'create table evil.u (a int)',
+    use: 'select count(*) from evil.u where a = 1',
+    turn: `create index on evil.u (a) where evil.fact('a table gets an index')`,
+  },
+  {
+    name: 'a view of the superuser reads it',
+    lay: 'create table evil.w (a int)',
+    take: 'create view shop.w as select a from evil.w',
+    use: 'select count(*) from shop.w where a = 1',
+    turn: `create index on evil.w (a) where evil.fact('a view of the superuser reads it')`,
+  },
+  {
+    name: 'a function of the superuser reads it',
+    lay: 'create table evil.x (a int)',
+    take: `create function shop.x() returns setof int language sql stable as 'select a from evil.x'`,
+    use: 'select count(*) from shop.x()',
+    turn: `create index on evil.x (a) where evil.fact('a function of the superuser reads it')`,
+  },
+  {
+    name: 'a partition of the superuser’s table',
+    lay: 'create table evil.part (a int)',
+    take: `create table shop.parted (a int) partition by list (a);
+      alter table shop.parted attach partition evil.part for values in (1)`,
+    use: 'select count(*) from shop.parted where a = 1',
+    turn: `create index on evil.part (a) where evil.fact('a partition of the superuser’s table')`,
+  },
+  {
+    name: 'a child of the superuser’s table',
+    lay: 'create table evil.child (a int)',
+    take: 'create table shop.parent (a int); alter table evil.child inherit shop.parent',
+    use: 'select count(*) from shop.parent where a = 1',
+    turn: `create index on evil.child (a) where evil.fact('a child of the superuser’s table')`,
+  },
+  {
+    name: 'a type of its columns',
+    lay: `create type evil.mood as enum ('a', 'b')`,
+    take: 'create table shop.typed (a int, m evil.mood)',
+    use: `select count(*) from shop.typed where lower(m::text) = 'a' and lower(m::text) > ''`,
+    turn: `create function evil.mood_text(evil.mood) returns text language sql stable as
+        $f$ select case when evil.fact('a type of its columns') then 'a' end $f$;
+      create cast (evil.mood as text) with function evil.mood_text(evil.mood)`,
+  },
+  {
+    name: 'a function of that name, better matched, in the search path',
+    lay: `create table evil.unrelated (a int)`,
+    take: 'create table shop.numbers (a int)',
+    use: 'select count(*) from shop.numbers where round(3) = 3',
+    turn: `create function evil.round(int) returns int language plpgsql immutable as
+      $f$ begin perform evil.pay('a function of that name, better matched, in the search path'); return $1; end $f$`,
+  },
+  {
+    name: 'a table without a schema',
+    lay: 'create table evil.orders (a int)',
+    use: 'select count(*) from orders where a = 1',
+    turn: `alter table evil.orders rename to orders_old;
+      create view evil.orders as select * from evil.orders_old where evil.fact('a table without a schema')`,
+  },
+];
+
+test('a superuser’s statement is not planned again with what others have put into it', async (t) => {
+  const place = await arena(t);
+  const { database } = place;
+  await database.query('create extension pg_stat_statements');
+  await place.install();
+  await place.arm();
+  // A database whose sessions all find schema evil: the superuser's own too.
+  await database.query(`alter database ${database.name} set search_path = public, evil; create schema shop;
+    create table shop.own (a int)`);
+  const dba = await database.client();
+  for (const { name, lay, take, use } of baits) {
+    await t.notThrowsAsync(place.sql('evil', lay), name);
+    if (take) await dba.query(take);
+    for (let call = 0; call < 3; call += 1) await t.notThrowsAsync(dba.query(use), name);
+  }
+  await dba.query('select count(*) from shop.own where a = 1');
+  startWorker(t, database);
+  await place.run(['pattern_learning']);
+  await parseTexts(database.url);
+  for (const { name, turn } of baits) await t.notThrowsAsync(place.sql('evil', turn), name);
+  await database.query(`select maint.configure('features.pattern_learning.slow_ms', '0.001')`);
+  await place.run(['pattern_learning', 'train_query_risk']);
+  await waitForRow(
+    database,
+    `select from maint.query_plan join maint.query_text using (text_id) where text ~ 'shop.own where'`,
+    [],
+    60,
+  );
+  t.deepEqual(await place.loot(), []);
+  t.deepEqual(await place.promoted(), []);
+
+  for (const { name, use } of baits) {
+    const control = await database.client();
+    await control.query(`explain ${use}`);
+    t.true(
+      (await place.loot()).some(({ trap, role }) => trap === name && role === 'postgres'),
+      `control: the trap works: ${name}`,
+    );
+  }
+});
