@@ -70,7 +70,8 @@ begin
   end if;
   return maint.queue_action(action_kind, target, finding.step_number, finding.run_id, apply.finding_id,
     'applied by ' || session_user, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
-      'definition', finding.detail -> 'definition', 'size_bytes', finding.detail -> 'size_bytes')));
+      'definition', finding.detail -> 'definition', 'size_bytes', finding.detail -> 'size_bytes',
+      'covered_by_oid', finding.detail -> 'covered_by_oid')));
 end
 $function$;
 comment on function maint.apply(bigint) is

@@ -12,6 +12,8 @@ as $function$
 declare
   done maint.action;
   table_oid bigint;
+  table_name text;
+  known_oid bigint;
   -- The index as it is now: built again already, or to be dropped.
   index_oid bigint;
   index_definition text;
@@ -24,10 +26,16 @@ begin
       using errcode = 'invalid_parameter_value',
       hint = 'The numbers are in maint.actions.action_id.';
   end if;
-  select c.oid::int8 into table_oid
+  -- By its oid: another table may have taken the name. Actions of earlier versions did not keep the oid of every table.
+  known_oid := coalesce((done.inverse ->> 'table_oid')::bigint,
+    case done.kind when 'create_index' then (done.target ->> 'oid')::bigint end);
+  select c.oid::int8, case when n.nspname <> done.target ->> 'schema' or c.relname <> done.target ->> 'table'
+      then pg_catalog.format('%I.%I', n.nspname, c.relname) end
+    into table_oid, table_name
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where n.nspname = done.target ->> 'schema' and c.relname = done.target ->> 'table';
+  where case when known_oid is null then n.nspname = done.target ->> 'schema' and c.relname = done.target ->> 'table'
+    else c.oid::int8 = known_oid end;
   select x.indexrelid::int8, pg_catalog.pg_get_indexdef(x.indexrelid) into index_oid, index_definition
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as c on c.oid = x.indexrelid
@@ -37,10 +45,17 @@ begin
     when done.status <> 'succeeded' then 'it has not succeeded: it is ' || done.status
     when done.kind not in ('drop_index', 'create_index') then 'nothing undoes ' || done.kind
     when table_oid is null then 'the table is gone'
+    when table_name is not null then 'the table is called ' || table_name || ' now'
     when done.kind = 'drop_index' and pg_catalog.jsonb_typeof(done.inverse -> 'statements' -> 0) is distinct from 'string'
       then 'its inverse was not recorded'
     when done.kind = 'drop_index' and index_oid is not null then 'the index is there'
-    when done.kind = 'create_index' and index_oid is null then 'the index is gone' end;
+    when done.kind = 'create_index' and index_oid is null then 'the index is gone'
+    -- A rebuild by pg-maint gives the index another oid.
+    when done.kind = 'create_index' and index_oid <> (done.inverse ->> 'built_oid')::bigint and not exists (
+        select from maint.action as r
+        where r.kind = 'reindex_index' and r.status = 'succeeded' and r.finished_at > done.finished_at
+          and r.target ->> 'schema' = done.target ->> 'schema' and r.target ->> 'index' = done.target ->> 'index')
+      then 'the index is another one, that was made since' end;
   if refusal is not null then
     raise exception 'action % can''t be undone: %', action_id, refusal using errcode = 'invalid_parameter_value';
   end if;
@@ -54,7 +69,8 @@ begin
     done.step_number, done.run_id, null, pg_catalog.format('undoes action %s, asked by %s', action_id, session_user),
     evidence || pg_catalog.jsonb_build_object('settings', coalesce(done.inverse -> 'settings', '{}'),
       'afterwards', (done.inverse -> 'statements') - 0)
-      || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('tree', done.inverse -> 'tree')));
+      || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('tree', done.inverse -> 'tree'))
+      || case when done.inverse ? 'facts' then pg_catalog.jsonb_build_object('facts', done.inverse -> 'facts') else '{}' end);
 end
 $function$;
 comment on function maint.undo(bigint) is

@@ -13,6 +13,7 @@ as $function$
         then coalesce('it has no remedy: ' || (f.detail ->> 'no_remedy_because'), 'it has no remedy')
       when f.detail ? 'kept_because' then f.detail ->> 'kept_because'
       when t.oid is null then 'its table is gone'
+      when t.oid::int8 <> f.table_oid then 'another table has the name of its table now'
       when k.kind in ('drop_index', 'reindex_index') and f.detail ->> 'index_oid' is null
         then 'it is about no single index'
       when k.kind = 'create_index' and t.relkind = 'p' and f.detail -> 'columns' is null

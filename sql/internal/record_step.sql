@@ -22,13 +22,17 @@ begin
   where d.step_number = record_step.step_number;
 
   insert into maint.finding (finding_key, run_id, step_number, kind, severity, schema_name, table_name, object_name,
-    summary, detail, remedy, first_seen, last_seen)
+    table_oid, summary, detail, remedy, first_seen, last_seen)
   select f.key, record_step.run_id, record_step.step_number, f.kind, f.severity, f.schema, f."table", f.object,
+    (select c.oid::int8
+     from pg_catalog.pg_class as c
+     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+     where n.nspname = f.schema and c.relname = f."table"),
     f.summary, f.detail, f.remedy, run_started, run_started
   from pg_catalog.jsonb_to_recordset(record -> 'findings') as f (key text, kind text, severity text, schema text,
     "table" text, object text, summary text, detail jsonb, remedy text)
   on conflict (finding_key) where resolved_at is null do update set
-    run_id = excluded.run_id, severity = excluded.severity, summary = excluded.summary, detail = excluded.detail,
+    run_id = excluded.run_id, table_oid = excluded.table_oid, severity = excluded.severity, summary = excluded.summary, detail = excluded.detail,
     remedy = excluded.remedy, last_seen = excluded.last_seen;
 
   update maint.finding as f set resolved_at = run_started

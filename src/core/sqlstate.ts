@@ -18,6 +18,7 @@ export const sqlstate = {
   undefinedObject: '42704',
   undefinedFunction: '42883',
   undefinedTable: '42P01',
+  duplicateTable: '42P07',
   invalidFunctionDefinition: '42P13',
   invalidTableDefinition: '42P16',
   dependentObjectsStillExist: '2BP01',

@@ -123,6 +123,7 @@ export async function finish(
 ): Promise<void> {
   await client.query(
     `update maint.action set status = $2, outcome = $3, size_after = $4, error = $5::jsonb,
+       inverse = inverse || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('built_oid', $6::int8)),
        finished_at = pg_catalog.clock_timestamp()
      where action_id = $1`,
     [
@@ -131,6 +132,7 @@ export async function finish(
       outcome,
       more.verification?.sizeAfter ?? null,
       more.error === undefined ? null : JSON.stringify(failureOf(asFailure(more.error))),
+      more.verification?.builtOid ?? null,
     ],
   );
 }
@@ -144,12 +146,13 @@ export async function succeed(
   await client.query(
     `with done as (
        update maint.action as a set status = 'succeeded', outcome = $2, size_after = $3, error = null,
-         finished_at = pg_catalog.clock_timestamp()
+         finished_at = pg_catalog.clock_timestamp(),
+         inverse = a.inverse || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('built_oid', $4::int8))
        where a.action_id = $1
        returning a.action_id, a.kind)
      insert into maint.safeguard_event (action_id, kind, event)
      select d.action_id, d.kind, 'success' from done as d`,
-    [action.action_id, verification.reason, verification.sizeAfter],
+    [action.action_id, verification.reason, verification.sizeAfter, verification.builtOid ?? null],
   );
 }
 

@@ -17,6 +17,7 @@ import {
   tryActionLock,
 } from './action-log.ts';
 import type { Claimed, Unfinished } from './action-log.ts';
+import { RefusedUnderLock } from './actions/action.ts';
 import type { ActionRow, Plan, Refusal, Verification } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
 import { inTransaction } from './connection.ts';
@@ -178,6 +179,8 @@ async function act(
         return `what it left can't be removed now: ${(problem as Error).message}`;
       },
     );
+    if (error instanceof RefusedUnderLock)
+      return { ...(await refused(client, claimed, error.refusal, config)), failed: true };
     const gone = await whyGone(client, action, error);
     if (gone !== null) {
       await finish(client, action, gone.outcome, gone.reason);

@@ -207,7 +207,8 @@ test('an event trigger with a function of another role keeps the worker from act
     index: 't_a',
     oid,
   });
-  t.is((await ended(database, again)).status, 'succeeded');
+  const done = await ended(database, again);
+  t.is(done.status, 'succeeded', done.outcome!);
 });
 
 test('the role is what it was also after an error; a session where that fails is closed', async (t) => {

@@ -173,7 +173,7 @@ test('an index that somebody else drops while the statement waits is gone, which
   const other = await openTransaction(database, 'lock table t in share update exclusive mode');
   const id = await queueAction(database, 'drop_index', { schema: 'public', table: 't', index: 'i', oid });
   startWorker(t, database);
-  await waitForRow(database, waitingFor('^drop index'));
+  await waitForRow(database, waitingFor('^lock table only public.t'));
   await other.client.query('drop index i');
   await other.end();
   const record = await ended(database, id);

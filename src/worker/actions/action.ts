@@ -54,11 +54,24 @@ export interface Refusal {
   reason: string;
 }
 
+/** What was found when the object was looked at once more under a lock: nothing was done. */
+export class RefusedUnderLock extends Error {
+  override readonly name = 'RefusedUnderLock';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal.reason);
+    this.refusal = refusal;
+  }
+}
+
 export interface Verification {
   ok: boolean;
   sizeAfter: number | null;
   /** What was found, in words: the outcome of the action. */
   reason: string;
+  /** The index that was built, for the undo of that. */
+  builtOid?: number;
 }
 
 export interface ActionKind<Of extends Kind = Kind> {

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import type { JsonObject } from '../../steps/step.ts';
 import { asOwnerOf } from '../act-as.ts';
 import { workerConfig } from '../worker-config.ts';
-import { defineAction } from './action.ts';
+import { defineAction, RefusedUnderLock } from './action.ts';
 import type { ActionRow, Plan, Refusal } from './action.ts';
 import { dropLeftover, indexByName, workOn } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
@@ -14,23 +14,37 @@ import { asJson, buildTree, planTree, removeUnattached } from './index-tree.ts';
 import type { RememberedNode, Root, TreeNode } from './index-tree.ts';
 
 interface Again {
+  /** Brings back an index that was dropped. */
+  again: boolean;
   tablespace: string | null;
   afterwards: string[];
+  /** What the index was besides what the statements say; null where the drop did not record it. */
+  facts: JsonObject | null;
 }
 
 /** What an inverse says beside the statement; empty for an index that was never there. */
 function againOf(evidence: JsonObject): Again {
   const settings = evidence['settings'] as { default_tablespace?: string } | undefined;
   return {
+    again: settings !== undefined,
     tablespace: settings?.default_tablespace ?? null,
+    facts: (evidence['facts'] as JsonObject | undefined) ?? null,
     afterwards: (evidence['afterwards'] as string[] | undefined) ?? [],
   };
 }
 
-/** The statement that would build it, and all that is set on it, are those that were wanted. */
-function isWanted(built: IndexState, statement: string, { afterwards }: Again): boolean {
+/** Where an index that was brought back differs from what it was: what was, and what is. Empty where it is the same. */
+function differences(built: IndexState, statement: string, { afterwards, facts }: Again): string[] {
   const statements = built.inverse['statements'] as string[];
-  return statements[0] === statement && afterwards.every((each) => statements.includes(each));
+  const found: string[] = [];
+  if (statements[0] !== statement) found.push(`it was ${statement}, and is ${statements[0] ?? ''}`);
+  for (const each of afterwards) if (!statements.includes(each)) found.push(`not done: ${each}`);
+  for (const each of statements.slice(1)) if (!afterwards.includes(each)) found.push(`set besides: ${each}`);
+  const now = built.inverse['facts'] as JsonObject;
+  for (const [name, was] of Object.entries(facts ?? {}))
+    if (JSON.stringify(was) !== JSON.stringify(now[name]))
+      found.push(`${name}: was ${JSON.stringify(was)}, is ${JSON.stringify(now[name])}`);
+  return found;
 }
 
 function nodesOf({ intent }: Plan): TreeNode[] | null {
@@ -93,6 +107,42 @@ async function tableState(
   return rows[0] ?? null;
 }
 
+/** The statement named a table that another one may have replaced by then: what was built there by it is removed. */
+async function refuseOtherTable(
+  client: pg.Client,
+  target: ActionRow<'create_index'>['target'],
+): Promise<void> {
+  const built = await indexByName(client, target.schema, target.index);
+  if (built === null || built.table_oid === target.oid) return;
+  await dropLeftover(client, built);
+  throw new RefusedUnderLock({
+    ok: false,
+    outcome: 'expired',
+    reason: `another table is called ${built.quoted_table} now: the index that was built on it is removed`,
+  });
+}
+
+/** An index for a foreign key that is not there any more, or is another one under its name: why it is not wanted. Else null. */
+async function foreignKeyGone(
+  client: pg.ClientBase,
+  { finding_id, target }: ActionRow<'create_index'>,
+): Promise<string | null> {
+  const { rows } = await client.query<{ constraint: string }>(
+    `select pg_catalog.quote_ident(f.object_name) as constraint
+     from maint.finding as f
+     where f.finding_id = $1 and f.kind = 'fk.unindexed' and not exists (
+       select from pg_catalog.pg_constraint as k
+       where k.conrelid = $2::oid and k.conname = f.object_name and k.contype = 'f'
+         and (select pg_catalog.jsonb_agg(a.attname order by c.place)
+              from pg_catalog.unnest(k.conkey) with ordinality as c (attnum, place)
+              join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = c.attnum)
+           operator(pg_catalog.@>) (f.detail -> 'columns'))`,
+    [finding_id, target.oid],
+  );
+  const [gone] = rows;
+  return gone === undefined ? null : `the foreign key ${gone.constraint} is gone, or is another one now`;
+}
+
 /** The server refuses a second statement beside it: CONCURRENTLY runs alone. */
 const concurrentBuild = /^create (unique )?index concurrently /i;
 
@@ -108,6 +158,8 @@ export default defineAction({
       return { ok: false, outcome: 'expired', reason: 'the table is gone or has another name now' };
     if (table.kind !== 'r' && table.kind !== 'm' && table.kind !== 'p')
       return { ok: false, outcome: 'skipped', reason: `${table.quoted} can't be indexed concurrently` };
+    const key = await foreignKeyGone(client, action);
+    if (key !== null) return { ok: false, outcome: 'expired', reason: key };
     const work = await workOn(client, [target.oid]);
     if (work !== null) return { ok: false, outcome: 'later', reason: work };
     const again = againOf(action.evidence);
@@ -117,7 +169,7 @@ export default defineAction({
       again.afterwards.length > 0 &&
       there?.valid === true &&
       there.table_oid === target.oid &&
-      isWanted(there, target.statement, { ...again, afterwards: [] });
+      (there.inverse['statements'] as string[])[0] === target.statement;
     if (table.name_taken && !built)
       return { ok: false, outcome: 'expired', reason: `${table.quoted_index} exists already` };
     if (table.kind === 'p') return await planOfTree(client, action, table, again);
@@ -145,6 +197,7 @@ export default defineAction({
       if (tablespace !== null)
         await client.query(`select pg_catalog.set_config('default_tablespace', $1, false)`, [tablespace]);
       await asOwnerOf(client, target.oid, 'create', () => client.query(target.statement));
+      await refuseOtherTable(client, target);
     }
     if (afterwards.length === 0) return;
     // Some of these lock the table: not for as long as a build may wait.
@@ -160,11 +213,16 @@ export default defineAction({
     if (built?.table_oid !== target.oid)
       return { ok: false, sizeAfter: null, reason: 'the index does not exist' };
     const again = againOf(evidence);
-    if (again.afterwards.length > 0 && !isWanted(built, target.statement, again))
-      return { ok: false, sizeAfter: built.size_bytes, reason: `${built.quoted} is not yet as it was` };
-    return built.valid && built.ready
-      ? { ok: true, sizeAfter: built.size_bytes, reason: 'built' }
-      : { ok: false, sizeAfter: built.size_bytes, reason: `${built.quoted} is invalid` };
+    if (!built.valid || !built.ready)
+      return { ok: false, sizeAfter: built.size_bytes, reason: `${built.quoted} is invalid` };
+    const differs = again.again ? differences(built, target.statement, again) : [];
+    return differs.length === 0
+      ? { ok: true, sizeAfter: built.size_bytes, reason: 'built', builtOid: built.oid }
+      : {
+          ok: false,
+          sizeAfter: built.size_bytes,
+          reason: `${built.quoted} is not as it was: ${differs.join('; ')}`,
+        };
   },
 
   // Its name was free when the statement began, so an invalid index of that name is what it left.

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { runAsync } from '../../core/drivers.ts';
 import { connectionHost } from '../host.ts';
 import { asOwnerOf } from '../act-as.ts';
+import { dropHeld, giveNameBack, holdName } from './hold-name.ts';
 import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
@@ -16,7 +17,13 @@ export interface IndexState {
   table: string;
   index: string;
   quoted: string;
+  quoted_schema: string;
+  quoted_name: string;
   quoted_table: string;
+  /** relkind of the table. */
+  table_kind: string;
+  /** The owner of the table may give the index another name. */
+  renamable: boolean;
   kind: 'i' | 'I';
   valid: boolean;
   ready: boolean;
@@ -35,12 +42,37 @@ export interface IndexState {
   inverse: JsonObject;
 }
 
+/**
+ * What an index is, in names and without the text of its definition: that leaves out an operator class or a collation while it is
+ * the default, and says nothing of the tablespace. A jsonb object for index x, of class c, in tablespace s.
+ */
+const indexFacts = `pg_catalog.jsonb_build_object(
+          'access method', (select m.amname from pg_catalog.pg_am as m where m.oid = c.relam),
+          'unique', x.indisunique, 'nulls not distinct', x.indnullsnotdistinct,
+          'operator classes', (
+            select pg_catalog.jsonb_agg(pg_catalog.format('%I.%I', cn.nspname, oc.opcname) order by o.place)
+            from pg_catalog.unnest(x.indclass) with ordinality as o (opclass, place)
+            join pg_catalog.pg_opclass as oc on oc.oid = o.opclass
+            join pg_catalog.pg_namespace as cn on cn.oid = oc.opcnamespace),
+          'collations', (
+            select pg_catalog.jsonb_agg(case when co.oid is not null then pg_catalog.format('%I.%I', cn.nspname, co.collname) end
+              order by o.place)
+            from pg_catalog.unnest(x.indcollation) with ordinality as o (coll, place)
+            left join pg_catalog.pg_collation as co on co.oid = o.coll
+            left join pg_catalog.pg_namespace as cn on cn.oid = co.collnamespace),
+          'order', pg_catalog.to_jsonb(x.indoption::int2[]),
+          'storage options', (
+            select pg_catalog.jsonb_agg(r.option order by r.option) from pg_catalog.unnest(c.reloptions) as r (option)),
+          'tablespace', coalesce(s.spcname, ''))`;
+
 /** One jsonb column `row` for each index x; a condition and an order come behind it. */
 export const stateQuery = `
   select pg_catalog.jsonb_build_object(
       'oid', x.indexrelid::int8, 'table_oid', x.indrelid::int8,
       'schema', n.nspname, 'table', t.relname, 'index', c.relname, 'quoted', q.index,
-      'quoted_table', q."table",
+      'quoted_schema', pg_catalog.quote_ident(n.nspname), 'quoted_name', pg_catalog.quote_ident(c.relname),
+      'quoted_table', q."table", 'table_kind', t.relkind,
+      'renamable', pg_catalog.has_schema_privilege(t.relowner, n.oid, 'CREATE'),
       'kind', c.relkind, 'valid', x.indisvalid, 'ready', x.indisready and x.indislive,
       'temporary', c.relpersistence = 't', 'system', n.nspname in ('pg_catalog', 'pg_toast'),
       'exclusion', x.indisexclusion, 'attached', c.relispartition,
@@ -59,6 +91,7 @@ export const stateQuery = `
       'size_bytes', pg_catalog.pg_relation_size(c.oid),
       'definition', pg_catalog.pg_get_indexdef(c.oid),
       'inverse', pg_catalog.jsonb_build_object(
+        'table_oid', x.indrelid::int8, 'facts', ${indexFacts},
         -- pg_get_indexdef leaves the tablespace out.
         'settings', pg_catalog.jsonb_build_object('default_tablespace', coalesce(s.spcname, '')),
         'statements', pg_catalog.to_jsonb(pg_catalog.array_remove(array[
@@ -112,6 +145,8 @@ export async function indexByName(
 /** What tells whether an index was built anew. */
 export interface BuiltIndex extends Record<string, unknown> {
   oid: number;
+  table_oid: number;
+  definition: string;
   quoted: string;
   /** Valid, and complete enough to be so. */
   usable: boolean;
@@ -124,7 +159,8 @@ export async function builtIndex(
   index: string,
 ): Promise<BuiltIndex | null> {
   const { rows } = await client.query<BuiltIndex>(
-    `select c.oid::int8::float8 as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as quoted,
+    `select c.oid::int8::float8 as oid, x.indrelid::int8::float8 as table_oid,
+       pg_catalog.format('%I.%I', n.nspname, c.relname) as quoted, pg_catalog.pg_get_indexdef(c.oid) as definition,
        x.indisvalid and x.indisready and x.indislive as usable,
        pg_catalog.pg_relation_size(c.oid)::float8 as size_bytes
      from pg_catalog.pg_namespace as n
@@ -199,14 +235,15 @@ export async function wantedIndex(
   client: pg.ClientBase,
   action: ActionRow<'drop_index' | 'reindex_index'>,
   keptBecause: (index: IndexState) => string | null,
-): Promise<IndexState | Refusal> {
+): Promise<(IndexState & { keeper: number | null }) | Refusal> {
   const index = await sameIndex(client, action.target, action.evidence['definition']);
   if ('ok' in index) return index;
   const kept = keptBecause(index);
   if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
   const work = await workOn(client, [index.oid, index.table_oid]);
   if (work !== null) return { ok: false, outcome: 'later', reason: work };
-  return (await stillWanted(client, action, index)) ?? index;
+  const wanted = await stillWanted(client, action, index);
+  return wanted.ok ? { ...index, keeper: wanted.keeper } : wanted;
 }
 
 /**
@@ -216,8 +253,13 @@ export async function wantedIndex(
 export async function dropLeftover(client: pg.Client, index: IndexState): Promise<string> {
   const work = await workOn(client, [index.oid, index.table_oid]);
   if (work !== null) throw new HeldUp(`${index.quoted}: ${work}`);
-  await asOwnerOf(client, index.table_oid, 'own', () =>
-    client.query(`drop index concurrently if exists ${index.quoted}`),
-  );
+  await holdName(client, index);
+  try {
+    await asOwnerOf(client, index.table_oid, 'own', () => client.query(dropHeld(index)));
+  } catch (error) {
+    const left = await indexByOid(client, index.oid);
+    if (left !== null) await giveNameBack(client, left, index.quoted_name);
+    throw error;
+  }
   return index.quoted;
 }

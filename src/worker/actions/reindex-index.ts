@@ -1,6 +1,7 @@
 /** Builds an index anew beside itself and puts it in its place. The server carries over all that was set on it. */
 import { isBaseOf, parseLeftoverName } from '../../catalog/leftover-names.ts';
 import { defineAction } from './action.ts';
+import { heldName } from './hold-name.ts';
 import { builtIndex, dropLeftover, invalidIndexesOf, invalidOidsOf, wantedIndex } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 
@@ -11,7 +12,9 @@ function keptBecause(index: IndexState): string | null {
   return null;
 }
 
+/** Also one whose own drop was cut off with the session. */
 function isLeftoverOf(left: IndexState, index: string): boolean {
+  if (left.index === heldName(left)) return true;
   const parsed = parseLeftoverName(left.index);
   return parsed !== null && isBaseOf(parsed.base, Buffer.byteLength(left.index), index);
 }
@@ -35,6 +38,7 @@ export default defineAction({
       intent: {
         oid: index.oid,
         table_oid: index.table_oid,
+        definition: index.definition,
         leftovers_before: invalid.filter((oid) => oid !== index.oid),
       },
     };
@@ -46,6 +50,8 @@ export default defineAction({
     if (now === null) return { ok: false, sizeAfter: null, reason: 'the index is gone' };
     if (now.oid === plan.intent['oid'])
       return { ok: false, sizeAfter: now.size_bytes, reason: 'the index is still the old one' };
+    if (now.table_oid !== plan.intent['table_oid'] || now.definition !== plan.intent['definition'])
+      return { ok: false, sizeAfter: null, reason: `another index has its name now: ${now.definition}` };
     if (!now.usable) return { ok: false, sizeAfter: now.size_bytes, reason: `${now.quoted} is invalid` };
     return { ok: true, sizeAfter: now.size_bytes, reason: 'rebuilt' };
   },

@@ -6,21 +6,30 @@ import type { SettingsSnapshot } from '../../core/configuration.ts';
 import { queryRow } from '../connection.ts';
 import { connectionHost, runInTransaction } from '../host.ts';
 import { usageSinceSample } from '../../catalog/index-usage.ts';
+import redundantIndexes, { redundantIndexKind } from '../../steps/10-redundant-indexes.ts';
 import unusedIndexes from '../../steps/06-unused-indexes.ts';
 import { steps } from '../../steps/index.ts';
 import { actionKey } from '../../steps/step.ts';
-import type { Action, Context, Report } from '../../steps/step.ts';
+import type { Action, Context, Finding, Report } from '../../steps/step.ts';
 import type { ActionRow, Refusal } from './action.ts';
 
 /** Steps whose check reads the catalog only, with no samples to keep; the other findings need only be open still. */
-const cheapToAsk: ReadonlySet<number> = new Set([2, 3]);
+const cheapToAsk: ReadonlySet<number> = new Set([2, 3, redundantIndexes.number]);
 
-/** Null when the action is still wanted. What the check wrote is rolled back. */
+/** Of a redundant index, the oid of the one that does its work. */
+export interface Wanted {
+  ok: true;
+  keeper: number | null;
+}
+
+const wanted: Wanted = { ok: true, keeper: null };
+
+/** Whether the action is still wanted. What the check wrote is rolled back. */
 export async function stillWanted(
   client: pg.ClientBase,
   action: ActionRow,
   index: { oid: number; valid: boolean },
-): Promise<Refusal | null> {
+): Promise<Wanted | Refusal> {
   const { open } = await queryRow<{ open: boolean }>(
     client,
     `select not exists (
@@ -29,14 +38,21 @@ export async function stillWanted(
   );
   if (!open) return { ok: false, outcome: 'expired', reason: 'the finding was gone before the action began' };
   // An index that an attempt of ours has made invalid is beyond being used: it is dropped to the end.
+  const redundant = action.step_number === redundantIndexes.number;
+  if (redundant && (!index.valid || action.evidence['explicit'] !== true)) return wanted;
   if (action.kind === 'drop_index' && action.step_number === unusedIndexes.number && index.valid)
-    return await stillUnused(client, index.oid);
-  if (!cheapToAsk.has(action.step_number)) return null;
+    return (await neededSince(client, index.oid)) ?? (await stillUnused(client, index.oid)) ?? wanted;
+  if (!cheapToAsk.has(action.step_number) || action.evidence['undoes'] !== undefined) return wanted;
   const report = await check(client, action.step_number);
-  if (report === null) return null;
+  if (report === null) return wanted;
   const key = actionKey(action as unknown as Action);
-  if (report.actions.some((each) => actionKey(each) === key && sameOid(each, action))) return null;
-  if (action.evidence['explicit'] === true && isStillFound(report, action)) return null;
+  if (report.actions.some((each) => actionKey(each) === key && sameOid(each, action))) return wanted;
+  const found = action.evidence['explicit'] === true ? stillFound(report, action) : undefined;
+  if (found !== undefined) {
+    if (!redundant) return wanted;
+    const keeper = Number(found.detail['covered_by_oid']);
+    return (await keeperLost(client, keeper, null)) ?? { ok: true, keeper };
+  }
   const name = 'index' in action.target ? action.target.index : null;
   const undecided = (report.keepOpen ?? []).some(
     ({ schema, object }) => object === name && 'schema' in action.target && schema === action.target.schema,
@@ -44,6 +60,74 @@ export async function stillWanted(
   return undecided
     ? { ok: false, outcome: 'later', reason: 'somebody works on the index or its table' }
     : { ok: false, outcome: 'expired', reason: 'the step that wanted it would not any more' };
+}
+
+/**
+ * Why a redundant index is needed after all: the one that does its work is gone, is not usable, or is to be dropped itself. Null
+ * where it does its work. In a transaction that keeps others from dropping indexes of the table, that stays true.
+ */
+export async function keeperLost(
+  client: pg.ClientBase,
+  keeper: number,
+  tableOid: number | null,
+): Promise<Refusal | null> {
+  const { usable, dropped_by } = await queryRow<{ usable: boolean; dropped_by: number | null }>(
+    client,
+    `select exists (
+         select from pg_catalog.pg_index as x
+         where x.indexrelid = $1::oid and x.indrelid = coalesce($2::oid, x.indrelid)
+           and x.indisvalid and x.indisready and x.indislive) as usable,
+       (select pg_catalog.min(a.action_id)::float8 from maint.action as a
+        where a.kind = 'drop_index' and a.status in ('queued', 'running')
+          and (a.target ->> 'oid')::int8 = $1::int8) as dropped_by`,
+    [keeper, tableOid],
+  );
+  if (!usable)
+    return {
+      ok: false,
+      outcome: 'expired',
+      reason: 'the index that made it redundant is gone or not valid',
+    };
+  if (dropped_by !== null)
+    return {
+      ok: false,
+      outcome: 'later',
+      reason: `the index that makes it redundant is to be dropped itself, by action ${dropped_by}`,
+    };
+  return null;
+}
+
+/**
+ * An index that nobody scanned may only have been idle because another did its work: one that was dropped as redundant beside it,
+ * or is to be. Its own counts say nothing of that, so it is judged again when a window has passed without the other one.
+ */
+async function neededSince(client: pg.ClientBase, oid: number): Promise<Refusal | null> {
+  const { other } = await queryRow<{ other: string | null }>(
+    client,
+    `select pg_catalog.min(r.other) as other
+     from (
+       select pg_catalog.format('%I.%I', f.schema_name, f.object_name) as other
+       from maint.finding as f
+       where f.kind = $2 and f.resolved_at is null and (f.detail ->> 'covered_by_oid')::int8 = $1::int8
+         and not exists (
+           select from maint.finding_mute as m
+           where m.finding_key = f.finding_key and m.until > pg_catalog.clock_timestamp())
+       union all
+       select pg_catalog.format('%I.%I', a.target ->> 'schema', a.target ->> 'index')
+       from maint.action as a
+       where a.kind = 'drop_index' and (a.evidence ->> 'covered_by_oid')::int8 = $1::int8
+         and (a.status in ('queued', 'running')
+           or a.status = 'succeeded' and a.finished_at > pg_catalog.clock_timestamp()
+             - greatest((maint.config('features.index_cleanup.days_unused') #>> '{}')::int, 1) * interval '1 day')
+     ) as r`,
+    [oid, redundantIndexKind],
+  );
+  if (other === null) return null;
+  return {
+    ok: false,
+    outcome: 'expired',
+    reason: `it does the work of ${other}, which is redundant beside it: its own scans do not count that`,
+  };
 }
 
 /** Whether a drop for want of use still rests on what is known: a scan, a reset or a standby since then may say otherwise. */
@@ -71,8 +155,8 @@ async function stillUnused(client: pg.ClientBase, oid: number): Promise<Refusal 
 }
 
 /** Asked for by maint.apply: auto_cleanup may be off, so that the step finds it without wanting to act. */
-function isStillFound(report: Report, { target }: ActionRow): boolean {
-  return report.findings.some(
+function stillFound(report: Report, { target }: ActionRow): Finding | undefined {
+  return report.findings.find(
     ({ detail }) =>
       'oid' in target && detail['index_oid'] === target.oid && detail['kept_because'] === undefined,
   );
