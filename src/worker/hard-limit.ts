@@ -118,7 +118,11 @@ export async function underHardLimit<Value>(
   if (begun !== undefined) throw new HardLimitReached(limit, begun.because, await begun.ended, error);
   if (sqlstateOf(error) === sqlstate.transactionTimeout)
     throw new HardLimitReached(limit, 'time', true, error);
-  if (first === undefined || 'error' in first) throw error;
+  if (first === undefined || 'error' in first) {
+    // A process that has lost its connection may go on: it notices only when it sends something or is asked to look.
+    if (client.connection.stream.destroyed) await endBackend(identity, limit);
+    throw error;
+  }
   await release(client);
   return first.value;
 }

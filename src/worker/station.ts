@@ -86,9 +86,11 @@ export class Station {
 
   #takePost(client: pg.Client, boss: PgBoss): Post {
     const control = new SharedSession(client);
-    const { workerId, version, concurrency, actionsOnly } = this.#options;
+    const { url, workerId, version, concurrency, actionsOnly } = this.#options;
     const tasks = this.#tasks;
     const context = {
+      url,
+      control,
       workerId,
       version,
       signal: this.#stopping.signal,
@@ -102,7 +104,7 @@ export class Station {
       tasks,
       concurrency,
       actionsOnly,
-      context: { ...context, control },
+      context,
       failed: () => {
         chores.soon('reconcile', reconcileSoonSeconds);
       },

@@ -8,6 +8,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { run, waitForRow } from '../support/maintenance.ts';
 import {
   makeTables,
+  planningContext,
   plansOfLongAgo,
   queryRisk,
   steady,
@@ -182,9 +183,15 @@ test('a training that takes too long is ended, and one that is given up is told'
   const controller = new AbortController();
   controller.abort();
   const client = await database.client();
-  await t.throwsAsync(performQueryRiskTraining(client, controller.signal), {
-    message: /the worker is stopping/,
-  });
+  await t.throwsAsync(
+    performQueryRiskTraining(client, {
+      ...planningContext(database, client),
+      signal: controller.signal,
+    }),
+    {
+      message: /the worker is stopping/,
+    },
+  );
   t.is((await trainingRow(database))?.status, 'insufficient_data', 'what was there before');
   t.deepEqual(await database.query('select * from maint.models'), []);
 });

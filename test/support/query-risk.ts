@@ -1,5 +1,8 @@
 /** A query history as the worker keeps it, without waiting for one; and models made from it. */
+import type pg from 'pg';
 import { performQueryRiskTraining } from '../../src/worker/ml/query-risk-job.ts';
+import type { PlanningContext } from '../../src/worker/planning/planning-session.ts';
+import { SharedSession } from '../../src/worker/shared-session.ts';
 import type { JsonObject } from '../../src/steps/step.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -106,10 +109,15 @@ export async function writeHistory(
   );
 }
 
+/** What a worker's parts need to plan: this client ends what takes too long. */
+export function planningContext(database: TestDatabase, client: pg.Client): PlanningContext {
+  return { url: database.url, onlooker: new SharedSession(client), signal: new AbortController().signal };
+}
+
 /** One training in this process's worker code, its computation in a process of its own. */
 export async function trainNow(database: TestDatabase): Promise<JsonObject> {
   const client = await database.client();
-  return (await performQueryRiskTraining(client, new AbortController().signal)) as JsonObject;
+  return (await performQueryRiskTraining(client, planningContext(database, client))) as JsonObject;
 }
 
 /** As if the plans had been made before the history began. */

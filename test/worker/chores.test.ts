@@ -25,12 +25,15 @@ async function runnerOf(t: ExecutionContext, database: TestDatabase, own: Chore[
   const control = await connectAsOwner(database.url);
   const tasks = new Tasks(database.url, () => undefined);
   const log: string[] = [];
+  const shared = new SharedSession(control);
   const runner = new ChoreRunner({
-    control: new SharedSession(control),
+    control: shared,
     tasks,
     chores: own,
     changed: () => undefined,
     context: {
+      url: database.url,
+      control: shared,
       workerId: 'test',
       version: '0',
       boss: new PgBoss({ connectionString: database.url }),

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import type { PgBoss } from 'pg-boss';
+import type { SharedSession } from '../shared-session.ts';
 import type { Json } from '../../steps/step.ts';
 
 /** Setting path -> value, as they hold for the whole database now. */
@@ -14,6 +15,10 @@ export interface ChoreContext {
   version: string;
   boss: PgBoss;
   config: ChoreConfig;
+  /** Where another connection as the worker's login role is made; what undefined means the environment says. */
+  url: string | undefined;
+  /** The connection that the worker's parts share. */
+  control: Pick<SharedSession, 'use'>;
   /** Fires when the worker stops and cancels what is under way. */
   signal: AbortSignal;
   log(line: string): void;

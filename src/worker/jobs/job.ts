@@ -9,6 +9,8 @@ import type { SharedSession } from '../shared-session.ts';
 export interface JobContext {
   workerId: string;
   version: string;
+  /** Where another connection as the worker's login role is made; what undefined means the environment says. */
+  url: string | undefined;
   /** The job's own number in pg-boss. */
   jobId: string;
   /** Fires when the worker is stopping and cancels what is under way. */

@@ -17,8 +17,10 @@ export default defineJob<TrainingJobData>({
   queue: 'maint_training',
   places: () => 1,
   describe: ({ kind }) => names[kind],
-  perform: (client, { kind }, { signal }) =>
-    kind === 'query_risk' ? performQueryRiskTraining(client, signal) : performForecast(client, signal),
+  perform: (client, { kind }, { url, control, signal }) =>
+    kind === 'query_risk'
+      ? performQueryRiskTraining(client, { url, onlooker: control, signal })
+      : performForecast(client, signal),
   async giveUp(client, { kind }, reason) {
     await recordTraining(client, kind, 'failed', reason, {});
     return 'recorded as failed';

@@ -1,19 +1,16 @@
 /**
- * Plans statements of the query history as the roles that ran them, never with rights those roles don't have: planning
- * calls functions, and functions are anybody's.
+ * Plans statements of the query history as the roles that ran them, for the training of the query-risk model, and keeps a
+ * bounded number of the plans.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { explainQuery } from '../../catalog/query-risk/explain.ts';
 import { featureVersion } from '../../catalog/query-risk/feature-names.ts';
 import { runAsync } from '../../core/drivers.ts';
-import { queryRow } from '../connection.ts';
+import type { AsyncHost } from '../../core/drivers.ts';
 import { connectionHost } from '../host.ts';
-
-export interface KnownStatement {
-  text_id: number;
-  user_oid: number;
-  text: string;
-}
+import { planAsRoles } from '../planning/plan-as-roles.ts';
+import type { StatementOfRole } from '../planning/plan-as-roles.ts';
+import type { PlanningContext, PlanningSession } from '../planning/planning-session.ts';
 
 export interface PlannedStatement {
   text_id: number;
@@ -22,21 +19,13 @@ export interface PlannedStatement {
   cost: number | null;
   problem: string | null;
   sqlstate: string | null;
+  /** The problem in words. */
+  reason: string | null;
 }
-
-interface Role {
-  name: string;
-  is_self: boolean;
-  /** As its sessions in this database have it. */
-  search_path: string;
-}
-
-/** The longest that planning one statement may take. */
-const planTimeoutMs = 5000;
 
 /** What was last called by at least one statement of theirs, and pg-maint's own left out: the most called ones. */
-export async function statementsToPlan(client: pg.ClientBase, most: number): Promise<KnownStatement[]> {
-  const { rows } = await client.query<KnownStatement>(
+export async function statementsToPlan(client: pg.ClientBase, most: number): Promise<StatementOfRole[]> {
+  const { rows } = await client.query<StatementOfRole>(
     `select t.text_id, s.user_oid::int8::float8 as user_oid, t.text
      from maint.query_statement as s
      join maint.query_text as t on t.text_id = s.text_id
@@ -53,133 +42,98 @@ export async function statementsToPlan(client: pg.ClientBase, most: number): Pro
   return rows;
 }
 
-async function roleOf(client: pg.ClientBase, oid: number): Promise<Role | null> {
-  const { rows } = await client.query<Role>(
-    `select r.rolname as name, r.rolname = current_user as is_self, coalesce((
-         select pg_catalog.substr(c.setting, pg_catalog.length('search_path=') + 1)
-         from pg_catalog.pg_db_role_setting as d, pg_catalog.unnest(d.setconfig) as c (setting)
-         where d.setrole in (0, r.oid) and d.setdatabase in (0, (
-             select b.oid from pg_catalog.pg_database as b where b.datname = pg_catalog.current_database()))
-           and c.setting like 'search\\_path=%'
-         order by d.setrole <> 0 and d.setdatabase <> 0 desc, d.setrole <> 0 desc, d.setdatabase <> 0 desc
-         limit 1), '"$user", public') as search_path
-     from pg_catalog.pg_roles as r where r.oid = $1`,
-    [oid],
-  );
-  return rows[0] ?? null;
+/** Plans in the session of the role; all else is asked as the owner of schema maint, in whose session no code of a role runs. */
+function hostOf(client: pg.ClientBase, session: PlanningSession): AsyncHost {
+  const host = connectionHost(client);
+  return {
+    ...host,
+    async query(text, parameters) {
+      if (!text.includes('pg_temp.explain_generic')) return await host.query(text, parameters);
+      const [statement, count, asNull] = parameters as [string, number, string];
+      return [await session.ask(statement, count, asNull)];
+    },
+  };
 }
 
-const plannerSignature = 'explain_generic(text, int, text, text)';
-
-/**
- * Makes pg_temp.explain_generic: the body of maint.explain_generic with the rights of the role. A function with the rights
- * of its owner is the one place from which SET ROLE and RESET ROLE lead nowhere.
- */
-async function makePlanner(client: pg.ClientBase, role: Role): Promise<void> {
-  const { body } = await queryRow<{ body: string }>(
-    client,
-    `select p.prosrc as body from pg_catalog.pg_proc as p
-     where p.oid = 'maint.${plannerSignature}'::pg_catalog.regprocedure`,
-  );
-  const create = `create function pg_temp.explain_generic(query text, parameters int, as_null text, own text)
-    returns json language plpgsql volatile security definer set search_path from current as ${pg.escapeLiteral(body)}`;
-  await client.query(`drop function if exists pg_temp.${plannerSignature}`);
-  await client.query(`select pg_catalog.set_config('search_path', $1, true)`, [role.search_path]);
-  await client.query(create);
-  await client.query(`set local search_path = pg_catalog, pg_temp`);
-  await client.query(`alter function pg_temp.${plannerSignature} owner to ${pg.escapeIdentifier(role.name)}`);
-}
-
-/** Plans all of one role's statements in a transaction that is rolled back. */
-async function planAs(
-  client: pg.ClientBase,
-  role: Role,
-  statements: readonly KnownStatement[],
-): Promise<PlannedStatement[]> {
-  const planned: PlannedStatement[] = [];
-  await client.query('begin');
-  try {
-    if (!role.is_self) await makePlanner(client, role);
-    await client.query('set local transaction_read_only = on');
-    await client.query(`set local statement_timeout = ${planTimeoutMs}`);
-    if (role.is_self)
-      await client.query(`select pg_catalog.set_config('search_path', $1, true)`, [role.search_path]);
-    const planner = role.is_self ? 'maint.explain_generic' : 'pg_temp.explain_generic';
-    for (const { text_id, user_oid, text } of statements) {
-      const known = { text_id, user_oid };
-      await client.query('savepoint plan');
-      try {
-        const explained = await runAsync(explainQuery(text, planner), connectionHost(client));
-        planned.push(
-          'features' in explained
-            ? { ...known, ...explained, problem: null, sqlstate: null }
-            : {
-                ...known,
-                features: null,
-                cost: null,
-                problem: explained.problem,
-                sqlstate: 'sqlstate' in explained ? explained.sqlstate : null,
-              },
-        );
-        await client.query('release savepoint plan');
-      } catch (error) {
-        if (!(error instanceof Error) || !('failure' in error)) throw error;
-        // A statement that takes too long to plan, for one.
-        await client.query('rollback to savepoint plan');
-        const { sqlstate } = error.failure as { sqlstate: string };
-        planned.push({ ...known, features: null, cost: null, problem: 'not_planned', sqlstate });
-      }
-    }
-    return planned;
-  } finally {
-    await client.query('rollback');
-  }
-}
-
-/**
- * The plans of the statements, each as its role. Another role than the owner of schema maint can only be stood in for by a
- * superuser; its statements are `not_permitted` otherwise. `signal` ends it between two roles.
- */
+/** The plans of the statements, each as its role; what could not be planned is there with its problem. */
 export async function planStatements(
   client: pg.ClientBase,
-  statements: readonly KnownStatement[],
-  signal: AbortSignal,
+  context: PlanningContext,
+  statements: readonly StatementOfRole[],
 ): Promise<PlannedStatement[]> {
-  const { superuser } = await queryRow<{ superuser: boolean }>(
-    client,
-    `select pg_catalog.current_setting('is_superuser')::boolean as superuser`,
-  );
-  const byRole = new Map<number, KnownStatement[]>();
-  for (const each of statements) byRole.set(each.user_oid, [...(byRole.get(each.user_oid) ?? []), each]);
   const planned: PlannedStatement[] = [];
-  for (const [oid, theirs] of byRole) {
-    signal.throwIfAborted();
-    const role = await roleOf(client, oid);
-    if (role !== null && (role.is_self || superuser)) planned.push(...(await planAs(client, role, theirs)));
-    else
-      planned.push(
-        ...theirs.map(({ text_id, user_oid }) => ({
-          text_id,
-          user_oid,
-          features: null,
-          cost: null,
-          problem: role === null ? 'role_dropped' : 'not_permitted',
-          sqlstate: null,
-        })),
+  const nothing = { features: null, cost: null, sqlstate: null, reason: null };
+  await planAsRoles(
+    client,
+    context,
+    statements,
+    async (session, { text_id, user_oid, text }) => {
+      const known = { text_id, user_oid };
+      const explained = await runAsync(
+        explainQuery(text, 'pg_temp.explain_generic'),
+        hostOf(client, session),
       );
-  }
+      if ('features' in explained) {
+        const { features, cost } = explained;
+        planned.push({ ...nothing, ...known, features, cost, problem: null });
+      } else if ('sqlstate' in explained)
+        planned.push({
+          ...nothing,
+          ...known,
+          problem: explained.problem,
+          sqlstate: explained.sqlstate === '' ? null : explained.sqlstate,
+          reason: explained.message,
+        });
+      else planned.push({ ...nothing, ...known, problem: explained.problem });
+    },
+    ({ text_id, user_oid }, why) => {
+      planned.push({ ...nothing, text_id, user_oid, ...why });
+    },
+  );
   return planned;
 }
 
-/** Keeps the plans as those of now. */
-export async function storePlans(client: pg.ClientBase, planned: readonly PlannedStatement[]): Promise<void> {
+/** Measured spans are 6 hours long: a plan that is younger tells nothing new of them. */
+const leastHoursBetweenPlans = 6;
+/** Kept of one statement and role, each of some 500 bytes. Spread over the window, so that all of it is covered. */
+const mostPlansKept = 32;
+
+/**
+ * Keeps the plans as those of now. Of a statement and role that has one already that is young for `windowDays` days, no
+ * other is kept; of what could not be planned only the last answer.
+ */
+export async function storePlans(
+  client: pg.ClientBase,
+  planned: readonly PlannedStatement[],
+  windowDays: number,
+): Promise<void> {
   await client.query(
-    `insert into maint.query_plan (text_id, user_oid, planned_at, feature_version, features, cost, problem, sqlstate)
-     select p.text_id, p.user_oid::oid, pg_catalog.now(), $2, p.features, p.cost, p.problem, p.sqlstate
-     from pg_catalog.jsonb_to_recordset($1::jsonb) as p (text_id int, user_oid int8, features real[], cost float8,
-       problem text, sqlstate text)
-     -- A text may have been forgotten meanwhile.
-     where exists (select from maint.query_text as t where t.text_id = p.text_id)`,
-    [JSON.stringify(planned), featureVersion],
+    `with given as materialized (
+       select p.* from pg_catalog.jsonb_to_recordset($1::jsonb) as p (text_id int, user_oid int8, features real[],
+         cost float8, problem text, sqlstate text, reason text)
+       -- A text may have been forgotten meanwhile.
+       where exists (select from maint.query_text as t where t.text_id = p.text_id)
+     ), forgotten as (
+       delete from maint.query_plan as q using given as g
+       where q.text_id = g.text_id and q.user_oid = g.user_oid::oid and q.problem is not null
+     )
+     insert into maint.query_plan (text_id, user_oid, planned_at, feature_version, features, cost, problem, sqlstate, reason)
+     select g.text_id, g.user_oid::oid, pg_catalog.clock_timestamp(), $2, g.features, g.cost, g.problem, g.sqlstate,
+       pg_catalog.left(g.reason, 500)
+     from given as g
+     where g.problem is not null or not exists (
+       select from maint.query_plan as q
+       where q.text_id = g.text_id and q.user_oid = g.user_oid::oid and q.problem is null and q.feature_version = $2
+         and q.planned_at > pg_catalog.now() - greatest($3::float8, $4::float8 * 24 / $5) * interval '1 hour')`,
+    [JSON.stringify(planned), featureVersion, leastHoursBetweenPlans, windowDays, mostPlansKept],
+  );
+  await client.query(
+    `delete from maint.query_plan as p using (
+       select q.text_id, q.user_oid, q.planned_at,
+         pg_catalog.row_number() over (partition by q.text_id, q.user_oid order by q.planned_at desc) as place
+       from maint.query_plan as q) as r
+     where p.text_id = r.text_id and p.user_oid = r.user_oid and p.planned_at = r.planned_at
+       and (r.place > $2 or p.planned_at < pg_catalog.now() - ($1 + 1) * interval '1 day')`,
+    [windowDays, mostPlansKept],
   );
 }

@@ -6,6 +6,7 @@ import type pg from 'pg';
 import type { QueryRiskModel } from '../../catalog/query-risk/model.ts';
 import { featureVersion } from '../../catalog/query-risk/feature-names.ts';
 import { inTransaction, queryRow } from '../connection.ts';
+import type { PlanningContext } from '../planning/planning-session.ts';
 import { planStatements, statementsToPlan, storePlans } from './plan-statements.ts';
 import { fewestOfEachClass, labelsOf, mostSamples, whyNotBetter } from './train-query-risk.ts';
 import type { Sample, TrainingSettings } from './train-query-risk.ts';
@@ -226,14 +227,10 @@ async function trainAndStore(client: pg.Client, config: Config, signal: AbortSig
 }
 
 /** Stands being begun twice: a model more, and plans of the same statements a moment later. */
-export async function performQueryRiskTraining(client: pg.Client, signal: AbortSignal): Promise<object> {
+export async function performQueryRiskTraining(client: pg.Client, context: PlanningContext): Promise<object> {
   const config = await configOf(client);
-  const outcome = await trainAndStore(client, config, signal);
-  const planned = await planStatements(client, await statementsToPlan(client, mostStatements), signal);
-  await storePlans(client, planned);
-  await client.query(
-    `delete from maint.query_plan where planned_at < pg_catalog.now() - ($1 + 1) * interval '1 day'`,
-    [config.window_days],
-  );
+  const outcome = await trainAndStore(client, config, context.signal);
+  const planned = await planStatements(client, context, await statementsToPlan(client, mostStatements));
+  await storePlans(client, planned, config.window_days);
   return { ...outcome, statements_planned: planned.filter(({ problem }) => problem === null).length };
 }

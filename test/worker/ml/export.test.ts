@@ -1,9 +1,8 @@
 import test from 'ava';
 import { main } from '../../../src/worker/cli.ts';
 import { csvField, toCsv } from '../../../src/worker/commands/export.ts';
-import { performQueryRiskTraining } from '../../../src/worker/ml/query-risk-job.ts';
 import { createDatabase } from '../../support/database.ts';
-import { makeTables, writeHistory } from '../../support/query-risk.ts';
+import { makeTables, trainNow, writeHistory } from '../../support/query-risk.ts';
 
 test('fields with commas, quotes and line breaks stand in quotes', (t) => {
   t.is(csvField('a,"b"\nc'), '"a,""b""\nc"');
@@ -15,7 +14,7 @@ test('prints the samples of a training as CSV, and as JSON lines', async (t) => 
   const database = await createDatabase(t, { template: 'installed' });
   await makeTables(database);
   await writeHistory(database, 24, ({ slow }) => (slow ? 300 : 1));
-  await performQueryRiskTraining(await database.client(), new AbortController().signal);
+  await trainNow(database);
   await database.query(`update maint.query_plan set planned_at = planned_at - interval '2 days'`);
   const print = async (...words: string[]): Promise<string> => {
     let text = '';
