@@ -105,7 +105,7 @@ test('messages without end cost the role its session, not the worker its memory;
        perform set_config('client_min_messages', 'debug1', false), set_config('client_connection_check_interval', '0', false);
        for i in 1..200 loop raise notice '%', repeat('x', 1000000); end loop;
        loop begin perform pg_sleep(3600); exception when query_canceled then null; end; end loop; end $f$;
-     create function evil.large() returns text language sql immutable as $f$ select repeat('x', 50000000) $f$`,
+     create function evil.large() returns text language sql immutable as $f$ select repeat('x', 5000000) $f$`,
   );
   await remember(database, evil, 'select evil.loud()');
   await remember(database, evil, 'select evil.large()', { calls: 5 });

@@ -3,9 +3,9 @@
  * role's last one, as what code of the role has left in it (locks, prepared statements) goes with it.
  */
 import pg from 'pg';
-import { connect, inTransaction, queryRow } from '../connection.ts';
+import { connect, inTransaction, queryRow, settleSession } from '../connection.ts';
 import { underHardLimit, limitMark } from '../hard-limit.ts';
-import { endSession, settleSession } from '../session.ts';
+import { endSession } from '../session.ts';
 import type { Onlooker } from '../table-queue.ts';
 import type { PlannedRole } from './planned-role.ts';
 import { makePlanner } from './planner-function.ts';
@@ -52,6 +52,8 @@ const settings = {
   lock_timeout: '200',
   plan_cache_mode: 'force_generic_plan',
   standard_conforming_strings: 'on',
+  // The role's policies are part of its plans.
+  row_security: 'on',
   'maint.planning': 'on',
 } as const;
 
