@@ -17,8 +17,9 @@ with status as (
     'How long the last run took.'
   from status as s
   union all
-  select 'pg_maint_last_run_complete', '{}', ((s.s #>> '{last_run,status}') = 'success')::int,
-    'Whether every step of the last run did all it had to.'
+  select 'pg_maint_last_run_complete', '{}',
+    ((s.s #>> '{last_run,status}') = 'success' and (s.s #>> '{unexamined,open}')::int = 0)::int,
+    'Whether no step of the last run failed, and all was examined, or accepted as not examined.'
   from status as s
   union all
   select 'pg_maint_next_run_timestamp_seconds', '{}', extract(epoch from (s.s ->> 'next_due_at')::timestamptz),
@@ -46,15 +47,11 @@ with status as (
     where s.step_number = d.step_number and s.status in ('success', 'partial')
     order by s.started_at desc limit 1) as l
   union all
-  select 'pg_maint_step_unexamined', jsonb_build_object('step', d.name, 'reason', coalesce(l.reason, l.status)), 1,
-    'Steps that did not see all they should, and why; absent for the others.'
-  from maint.step_definition as d
-  cross join lateral (
-    select s.status, s.reason from maint.step_log as s
-    where s.step_number = d.step_number and s.reason is distinct from 'not_due'
-      and s.reason is distinct from 'not_selected'
-    order by s.run_id desc limit 1) as l
-  where l.status <> 'success' and l.reason is distinct from 'disabled'
+  select 'pg_maint_step_unexamined', jsonb_build_object('step', g.step_name, 'reason', g.reason, 'state', g.state), count(*),
+    'What a step could not examine, and why; a person accepts it with maint.accept_gap. Absent for the others.'
+  from maint.gaps as g
+  where g.state <> 'chosen'
+  group by g.step_name, g.reason, g.state
   union all
   select 'pg_maint_findings_open', jsonb_build_object('severity', v.severity),
     (s.s #>> array['open_findings', v.severity])::int, 'Open findings that are not muted.'

@@ -26,17 +26,22 @@ with status as (
     count(*) filter (where o.severity = 'warning') as warning,
     count(*) filter (where o.severity = 'info') as info
   from open as o
-), unexamined as (
-  -- The last word of each step that is switched on.
-  select d.name, l.status, l.reason, l.error ->> 'message' as message
+), gaps as (
+  select
+    g.*,
+    row_number() over (partition by g.state order by g.step, g.gap_id) as place,
+    count(*) over (partition by g.state) as of_state
+  from maint.gaps as g
+), bypassed as (
+  -- The last word of each step: one that is bypassed examined nothing.
+  select d.name
   from maint.step_definition as d
   cross join lateral (
-    select s.status, s.reason, s.error
-    from maint.step_log as s
+    select s.reason from maint.step_log as s
     where s.step_number = d.step_number and s.reason is distinct from 'not_due' and s.reason is distinct from 'not_selected'
     order by s.run_id desc
     limit 1) as l
-  where l.status <> 'success' and l.reason is distinct from 'disabled'
+  where l.reason = 'bypassed'
 ), done as (
   select
     count(*) as actions,
@@ -55,7 +60,9 @@ with status as (
       when s.s -> 'last_run' = 'null' then 'unknown: nothing has run yet'
       when c.critical > 0 then 'critical'
       when c.warning > 0 then 'needs attention'
-      when exists (select from unexamined) then 'unknown: not all was examined'
+      when exists (select from gaps as g where g.state = 'open') or exists (select from bypassed)
+        then 'unknown: not all was examined'
+      when exists (select from gaps as g where g.state = 'not_yet') then 'nothing found yet: not all is known yet'
       else 'healthy' end
       || format(' · open: %s critical, %s warning, %s info', c.critical, c.warning, c.info)
       || case when (s.s #>> '{open_findings,muted}')::int > 0
@@ -78,10 +85,24 @@ with status as (
   from counts as c
   where c.critical + c.warning + c.info > 5
   union all
-  select 3, 0, 'not seen', string_agg(
-      u.name || ' (' || coalesce(nullif(u.reason, 'failed'), u.status) || coalesce(': ' || u.message, '') || ')', ', '
-      order by u.name), 'table maint.steps_brief; -- in a shell: pg-maint doctor'
-  from unexamined as u
+  select 3, g.place, 'not seen', format('%s: %s (%s)', g.step_name, g.what, g.reason),
+    case when length(g.remedy) <= 60 then g.remedy else 'table maint.gaps_brief;' end
+  from gaps as g
+  where g.state = 'open' and g.place <= 5
+  union all
+  select 3, 6, 'not seen', format('and %s more', g.of_state - 5), 'table maint.gaps_brief;'
+  from gaps as g
+  where g.state = 'open' and g.place = 6
+  union all
+  select 3, 7, 'not seen', string_agg(format('%s %s', g.of_state,
+      case g.state when 'accepted' then 'accepted by a person' else 'not known yet' end), ', ' order by g.state),
+    'table maint.gaps_brief;'
+  from gaps as g
+  where g.state in ('accepted', 'not_yet') and g.place = 1
+  having count(*) > 0
+  union all
+  select 3, 8, 'not seen', 'bypassed: ' || string_agg(y.name, ', ' order by y.name), 'table maint.steps_brief;'
+  from bypassed as y
   having count(*) > 0
   union all
   select 4, 0, 'bypassed', format('%s until %s by %s: %s', b.feature, case when b.until = 'infinity' then 'further notice'

@@ -23,8 +23,9 @@ const usage = `
 Where no database is named, DATABASE_URL, or PGSERVICE, PGHOST, PGDATABASE and so on say which, as for psql; a password
 may come from ~/.pgpass, and a service from ~/.pg_service.conf.
 
-Exit codes: 0 done and healthy, or skipped with its reason; 1 done, and something wants attention: an open finding at or
-above --fail-on, a step or an action that failed, what doctor misses; 2 nothing could be done.`;
+Exit codes: 0 done and healthy, or skipped with its reason; 1 done, and something needs attention: an open finding at or
+above --fail-on, something that could not be examined and that no person accepted (maint.accept_gap), a step or an action
+that failed, what doctor misses; 2 nothing could be done.`;
 
 function makeProgram(output: Output, finish: (code: number) => void): Command {
   const program = new Command('pg-maint')

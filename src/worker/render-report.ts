@@ -94,7 +94,13 @@ export interface Status {
   running: { pid: number; since: string | null } | null;
   bypasses: { feature: string; reason: string; bypassed_by: string; until: string }[];
   open_findings: { critical: number; warning: number; info: number; muted: number };
+  unexamined: { open: number; accepted: number; not_yet: number; chosen: number };
   queued_actions: number;
+}
+
+function unexaminedText({ open, accepted, not_yet: notYet, chosen }: Status['unexamined']): string {
+  const more = open > 0 ? ' (table maint.gaps_brief)' : '';
+  return `${open} open, ${accepted} accepted, ${notYet} not known yet, ${chosen} switched off${more}`;
 }
 
 export function renderStatus(status: Status): string {
@@ -124,6 +130,7 @@ export function renderStatus(status: Status): string {
       'open findings',
       `${open.critical} critical, ${open.warning} warning, ${open.info} info, ${open.muted} muted`,
     ],
+    ['not examined', unexaminedText(status.unexamined)],
     ['queued actions', String(status.queued_actions)],
   ]);
 }

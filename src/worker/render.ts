@@ -2,6 +2,8 @@
 import Table from 'cli-table3';
 import type pg from 'pg';
 import type { Json, JsonObject, Severity } from '../steps/step.ts';
+import { countGaps, gapsOfRun, openGaps, renderGaps } from './gaps.ts';
+import type { Gap } from './gaps.ts';
 import { printable, printableSql } from './printable.ts';
 
 export interface RenderOptions {
@@ -73,6 +75,16 @@ function counted(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? '' : 's'}`;
 }
 
+/** "Nothing found" is said only of what was examined. */
+function nothingFound(step: JsonObject): string {
+  const unexamined = objectAt(step, 'coverage')['unexamined'];
+  const standings = (Array.isArray(unexamined) ? unexamined.filter(isObject) : []).map(
+    (each) => each['standing'],
+  );
+  if (standings.includes('gap')) return 'nothing found in what was examined';
+  return standings.includes('not_yet') ? 'nothing found yet' : 'nothing found';
+}
+
 /** What a reader wants to know first of a step that did its work. */
 function mainFigure(
   name: string,
@@ -81,7 +93,7 @@ function mainFigure(
   findings: readonly ShownFinding[],
 ): string {
   const own = findings.filter((finding) => finding.step === step['number']).length;
-  const found = own === 0 ? 'nothing found' : counted(own, 'open finding');
+  const found = own === 0 ? nothingFound(step) : counted(own, 'open finding');
   if (name === 'bypass_status') {
     const { active } = objectAt(result, 'bypass_status');
     const count = Array.isArray(active) ? active.length : 0;
@@ -110,7 +122,7 @@ function remark(
   const figure = mainFigure(name, step, result, findings);
   if (step['status'] === 'success') return step['reason'] ? `${figure}; ${text(step['reason'])}` : figure;
   const reason = [text(step['reason']), text(objectAt(step, 'error')['message'])].filter(Boolean).join(': ');
-  return step['status'] === 'partial' ? `${figure}; ${reason}` : reason;
+  return step['status'] === 'partial' ? [figure, reason].filter(Boolean).join('; ') : reason;
 }
 
 const borders =
@@ -169,10 +181,23 @@ function renderFinding(finding: ShownFinding, paint: Paint): string {
 }
 
 /** Findings with their remedies, one below the other. Ends with a newline. */
-export function renderFindings(findings: readonly ShownFinding[], options: RenderOptions = {}): string {
+export function renderFindings(
+  findings: readonly ShownFinding[],
+  options: RenderOptions = {},
+  gaps: readonly Gap[] = [],
+): string {
   const paint = painter(options);
-  const title = findings.length === 0 ? 'No open findings' : counted(findings.length, 'open finding');
+  const none = openGaps(gaps).length > 0 ? 'No open findings in what was examined' : 'No open findings';
+  const title = findings.length === 0 ? none : counted(findings.length, 'open finding');
   return `${[paint('bold', title), ...findings.map((each) => renderFinding(each, paint))].join('\n')}\n`;
+}
+
+/** What is not examined, with a heading. Empty where that is nothing; else ends with a newline. */
+export function renderUnexamined(gaps: readonly Gap[], options: RenderOptions = {}): string {
+  if (gaps.length === 0) return '';
+  const paint = painter(options);
+  const lines = renderGaps(gaps);
+  return `${[`${paint('bold', 'Not examined')}: ${countGaps(gaps)}`, ...lines].join('\n')}\n`;
 }
 
 /** The result dictionary of a run (or why it was skipped) and the open findings, for people. Ends with a newline. */
@@ -199,7 +224,10 @@ export function renderRun(
     lines.push('', paint('bold', 'Alerts'));
     lines.push(...alerts.map((alert) => `${text(alert['severity'])}  ${text(alert['message'])}`));
   }
-  lines.push('', renderFindings(shown, options).trimEnd());
+  const gaps = gapsOfRun(result);
+  const unexamined = renderUnexamined(gaps, options).trimEnd();
+  if (unexamined !== '') lines.push('', unexamined);
+  lines.push('', renderFindings(shown, options, gaps).trimEnd());
   return `${lines.join('\n')}\n`;
 }
 

@@ -34,8 +34,19 @@ test('install, run, status and uninstall', async (t) => {
   t.is(code, 1, 'not all was examined');
   t.regex(run, /^Run 1: partial, [0-9.]+ ms, engine/);
   t.regex(run, /^ +0 {2}bypass_status +success +[0-9.]+ {2}nothing bypassed$/m);
-  t.regex(run, /^No open findings$/m);
-  t.regex(await succeeds(t, 'run', database.url), /^Maintenance was skipped \(not_due\): /);
+  t.regex(run, /^No open findings in what was examined$/m);
+  t.regex(run, /^Not examined: \d+ things not examined/m);
+  t.regex(run, /^gap +integrity_check: Structure of B-tree indexes \(amcheck\) \(not_installed\)/m);
+  t.regex(run, /^ {4}create extension amcheck;$/m);
+  t.regex(await succeeds(t, 'status', database.url), /not examined +\d+ open, 0 accepted/);
+
+  const skipped = await command('run', database.url);
+  t.regex(skipped.out, /^Maintenance was skipped \(not_due\): /);
+  t.is(skipped.code, 1, 'what was not examined before still is not');
+  const found = await command('findings', database.url);
+  t.is(found.code, 1, 'no findings in a database that was not examined is not healthy');
+  t.regex(found.out, /^Not examined: /m);
+  t.is((await command('findings', database.url, '--fail-on', 'never')).code, 0);
   t.regex(await succeeds(t, 'status', database.url), /last run +1, partial, /);
   t.regex(await succeeds(t, 'uninstall', database.url), /is removed from database/);
   t.regex(await succeeds(t, 'uninstall', database.url), /was not installed/);

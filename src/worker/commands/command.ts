@@ -21,8 +21,8 @@ export interface Output {
 
 /**
  * How a command ends, for cron and CI. `unhealthy`: it was done, and something wants attention: an open finding at or
- * above --fail-on, a step or an action that failed, a want that `doctor` names. What was not examined is not healthy, so
- * that a partial run is one of these. `couldNotRun`: nothing was done, or the run failed as a whole.
+ * above --fail-on, a step or an action that failed, a want that `doctor` names, or something that could not be examined
+ * and that no person accepted, so that a partial run is one of these. `couldNotRun`: nothing was done, or the run failed as a whole.
  */
 export const exitCodes = { healthy: 0, unhealthy: 1, couldNotRun: 2 } as const;
 

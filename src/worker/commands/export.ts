@@ -5,6 +5,8 @@ import type pg from 'pg';
 import { featureNames } from '../../catalog/query-risk/feature-names.ts';
 import { readHistory } from '../forecast/forecast-job.ts';
 import { configOf, readSamples, splitByTime } from '../ml/query-risk-job.ts';
+import { listGaps, openGaps } from '../gaps.ts';
+import { printable } from '../printable.ts';
 import { addConnectionOptions, jsonOption, printJson, targetOf, withInstallation } from './command.ts';
 import type { CommandHost, ConnectionFlags } from './command.ts';
 
@@ -76,6 +78,9 @@ async function exportForecast(client: pg.Client): Promise<Exported> {
   };
 }
 
+/** The steps whose gaps make the exported data incomplete. */
+const stepsOf = { training: ['pattern_learning', 'train_query_risk'], forecast: ['index_health'] } as const;
+
 const sets = { training: exportTraining, forecast: exportForecast } as const;
 
 export function addExportCommand(program: Command, { output }: CommandHost): void {
@@ -97,7 +102,13 @@ export function addExportCommand(program: Command, { output }: CommandHost): voi
         database: string | undefined,
         flags: ConnectionFlags & { format: 'csv' | 'jsonl'; json: boolean },
       ) => {
-        const { columns, rows } = await withInstallation(targetOf(database, flags), sets[set]);
+        const { columns, rows, gaps } = await withInstallation(targetOf(database, flags), async (client) => ({
+          ...(await sets[set](client)),
+          gaps: openGaps(await listGaps(client)),
+        }));
+        const steps: readonly string[] = stepsOf[set];
+        for (const { step, what, reason } of gaps.filter((gap) => steps.includes(gap.step)))
+          output.writeError(`pg-maint: not complete: ${printable(`${step}: ${what} (${reason})`)}\n`);
         if (flags.json) printJson(output, rows);
         else output.write(flags.format === 'csv' ? toCsv(columns, rows) : toJsonLines(rows));
       },

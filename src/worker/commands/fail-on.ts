@@ -1,6 +1,8 @@
 /** --fail-on: which open findings make a command end with 1. */
 import { Option } from 'commander';
 import type { ShownFinding } from '../render.ts';
+import { openGaps } from '../gaps.ts';
+import type { Gap } from '../gaps.ts';
 import { exitCodes } from './command.ts';
 
 const levels = ['info', 'warning', 'critical'] as const;
@@ -16,12 +18,15 @@ export const failOnOption = (): Option =>
     .choices([...levels, 'never'])
     .default('warning');
 
-/** 0 or 1. A finding that an action has mended since it was seen does not count. */
-export function healthCode(findings: readonly ShownFinding[], failOn: FailOn): number {
+/**
+ * 0 or 1. A finding that an action has fixed since it was seen does not count. What is not examined is not healthy, unless
+ * a person accepted that.
+ */
+export function healthCode(findings: readonly ShownFinding[], gaps: readonly Gap[], failOn: FailOn): number {
   if (failOn === 'never') return exitCodes.healthy;
   const least = levels.indexOf(failOn);
   const bad = findings.some(
     ({ severity, mended_by: action }) => action === null && levels.indexOf(severity) >= least,
   );
-  return bad ? exitCodes.unhealthy : exitCodes.healthy;
+  return bad || openGaps(gaps).length > 0 ? exitCodes.unhealthy : exitCodes.healthy;
 }

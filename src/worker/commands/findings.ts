@@ -3,9 +3,10 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import type pg from 'pg';
 import { queryRow } from '../connection.ts';
+import { listGaps } from '../gaps.ts';
 import { LiveLine } from '../live-line.ts';
 import { printable } from '../printable.ts';
-import { listFindings, renderFindings } from '../render.ts';
+import { listFindings, renderFindings, renderUnexamined } from '../render.ts';
 import type { Severity } from '../../steps/step.ts';
 import { waitForActions } from '../wait-for-actions.ts';
 import {
@@ -47,13 +48,22 @@ function addFindings(program: Command, { output, finish }: CommandHost): void {
     .description('list the open findings with their remedies, the worst first')
     .action(async (database: string | undefined, flags: FindingsFlags) => {
       const least = severities.indexOf(flags.severity);
-      const all = await withInstallation(targetOf(database, flags), listFindings);
+      const { all, gaps } = await withInstallation(targetOf(database, flags), async (client) => ({
+        all: await listFindings(client),
+        gaps: await listGaps(client),
+      }));
       const findings = all.filter(
         ({ severity, kind }) => severities.indexOf(severity) >= least && matches(kind, flags.kind),
       );
       if (flags.json) printJson(output, findings);
-      else output.write(renderFindings(findings, { colour: output.colour }));
-      finish(healthCode(findings, flags.failOn));
+      else {
+        const options = { colour: output.colour };
+        output.write(renderFindings(findings, options, gaps));
+        const unexamined = renderUnexamined(gaps, options);
+        if (unexamined !== '') output.write(`\n${unexamined}`);
+      }
+      // Asked for one kind, what other steps could not see is not the answer.
+      finish(healthCode(findings, flags.kind === undefined ? gaps : [], flags.failOn));
     });
 }
 

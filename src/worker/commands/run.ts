@@ -5,6 +5,7 @@ import type pg from 'pg';
 import type { JsonObject } from '../../steps/step.ts';
 import { queryRow } from '../connection.ts';
 import { CouldNotRun } from '../errors.ts';
+import { listGaps } from '../gaps.ts';
 import { runOverConnection } from '../host.ts';
 import type { Engine } from '../install.ts';
 import { LiveLine } from '../live-line.ts';
@@ -128,12 +129,13 @@ async function run(target: string | undefined, flags: RunFlags, output: Output):
     }
     // A skipped run has looked at nothing: what is open is known from the one before.
     const findings = flags.dryRun ? [] : await listFindings(client);
+    const gaps = flags.dryRun ? [] : await listGaps(client);
     if (flags.json) printJson(output, result);
     else
       output.write(
         renderRun(result, result['status'] === 'skipped' ? [] : findings, { colour: output.colour }),
       );
-    return runCode(result, waited, healthCode(findings, flags.failOn));
+    return runCode(result, waited, healthCode(findings, flags.only ? [] : gaps, flags.failOn));
   });
 }
 

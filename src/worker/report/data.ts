@@ -33,6 +33,21 @@ export interface ReportStep {
   duration_ms: number;
 }
 
+/** A row of maint.gaps: what is not examined. */
+export interface ReportGap {
+  gap_id: number;
+  step_name: string;
+  state: string;
+  what: string;
+  reason: string;
+  detail: string | null;
+  remedy: string | null;
+  first_seen: string;
+  accepted_by: string | null;
+  accepted_reason: string | null;
+  accepted_until: string | null;
+}
+
 /** A row of maint.forecasts. */
 export interface IndexForecast {
   status: string;
@@ -120,6 +135,7 @@ export interface ReportData {
   /** Open findings at the end of each of the last 30 days. */
   trend: { day: string; critical: number; warning: number; info: number }[];
   steps: Part<ReportStep>;
+  gaps: Part<ReportGap>;
   indexes: Part<ReportIndex>;
   actions: Part<ReportAction>;
   workload: Part<Workload>;
@@ -210,6 +226,12 @@ const sources = {
       where s.reason is distinct from 'not_due' and s.reason is distinct from 'not_selected'
       order by s.step, s.run_id desc) as r
       order by r.step`,
+  },
+  gaps: {
+    view: 'gaps',
+    step: null,
+    empty: 'All was examined.',
+    text: `select pg_catalog.to_jsonb(g) as row from maint.gaps as g`,
   },
   actions: {
     view: 'actions',
@@ -338,6 +360,7 @@ export async function readReport(client: pg.ClientBase): Promise<ReportData> {
       refusals,
       findings: await part(client, sources.findings),
       steps: await part(client, sources.steps),
+      gaps: await part(client, sources.gaps),
       indexes: await part(client, indexes),
       actions: await part(client, sources.actions),
       workload: await part(client, sources.workload),

@@ -7,6 +7,8 @@ import type { Part, ReportAction, ReportData, ReportFinding, SlowPattern } from 
 import { bytes, count, day, Html, html, lines, time } from './html.ts';
 import { modelSection } from './models.ts';
 import { style } from './style.ts';
+import { table } from './table.ts';
+import { unexaminedSection } from './unexamined.ts';
 
 function missing(reason: string): Html {
   return html`<p class="missing">${reason}</p>`;
@@ -18,33 +20,6 @@ function show<Row>(part: Part<Row>, render: (rows: Row[]) => Html): Html {
 
 function rowsOf<Row>(part: Part<Row>): Row[] {
   return 'missing' in part ? [] : part.rows;
-}
-
-interface Column<Row> {
-  head: string;
-  cell(row: Row): Html | string | number;
-  kind?: 'number' | 'fixed';
-}
-
-/** A table that becomes a list of cards where the page is narrow. */
-function table<Row>(caption: string, columns: readonly Column<Row>[], rows: readonly Row[]): Html {
-  return html`<table class="stack" aria-label="${caption}">
-    <thead>
-      <tr>
-        ${columns.map(({ head, kind = '' }) => html`<th scope="col" class="${kind}">${head}</th>`)}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.map(
-        (row) =>
-          html`<tr>
-            ${columns.map(
-              ({ head, cell, kind = '' }) => html`<td class="${kind}" data-label="${head}">${cell(row)}</td>`,
-            )}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
 }
 
 interface Tile {
@@ -73,8 +48,8 @@ interface Verdict {
   says: string;
 }
 
-/** What was not looked at is not healthy. */
-function verdictOf({ status, steps, findings }: ReportData): Verdict {
+/** What was not examined is not healthy. */
+function verdictOf({ status, steps, gaps, findings }: ReportData): Verdict {
   const { critical, warning } = status.open_findings;
   if (status.last_run === null)
     return { word: 'unknown', tone: 'info', says: 'nothing has run yet: select maint.run(force => true);' };
@@ -83,12 +58,13 @@ function verdictOf({ status, steps, findings }: ReportData): Verdict {
   const unseen = rowsOf(steps).filter(
     ({ status: state, reason }) => state !== 'success' && reason !== 'disabled',
   );
-  if (unseen.length > 0)
-    return {
-      word: 'unknown',
-      tone: 'info',
-      says: `not all was examined: ${unseen.map(({ name }) => name).join(', ')}`,
-    };
+  const open = rowsOf(gaps).filter(({ state }) => state === 'open');
+  const names = new Set([...unseen.map(({ name }) => name), ...open.map(({ step_name: name }) => name)]);
+  if (names.size > 0)
+    return { word: 'unknown', tone: 'info', says: `not all was examined: ${[...names].join(', ')}` };
+  const early = rowsOf(gaps).filter(({ state }) => state === 'not_yet').length;
+  if (early > 0)
+    return { word: 'nothing found yet', tone: 'good', says: `${count(early)} things are not known yet` };
   return {
     word: 'healthy',
     tone: 'good',
@@ -340,6 +316,7 @@ export function renderReport(data: ReportData): string {
     ],
     ['safeguards', 'Safeguards', safeguardSection(data)],
     ['models', 'Models', show(data.models, modelSection)],
+    ['unexamined', 'Not examined', show(data.gaps, unexaminedSection)],
     ['steps', 'What was examined', stepsSection(data)],
   ];
   const title = `Health of database ${data.database}`;
