@@ -1,4 +1,4 @@
--- Whether pg_stat_statements can be read here. Returns {"status": "available", "schema", "columns", "stats_reset",
+-- Whether pg_stat_statements can be read here. Returns {"status": "available", "schema" (quoted), "columns", "stats_reset",
 -- "dealloc"}, or {"status", "detail", "remedy"} with the status not_installed or not_permitted. Never raises for want of it.
 create or replace function maint.query_statistics()
 returns jsonb
@@ -7,22 +7,23 @@ stable
 set search_path = pg_catalog, maint, pg_temp
 as $function$
 declare
-  schema_name name;
+  -- Quoted.
+  schema_name constant text := maint.extension_schema('pg_stat_statements',
+    '{pg_stat_statements(boolean),pg_stat_statements_info()}');
+  installed constant boolean := exists (
+    select from pg_catalog.pg_extension as e where e.extname = 'pg_stat_statements');
+  statements_function oid;
   columns text[];
   info jsonb;
 begin
-  select n.nspname into schema_name
-  from pg_catalog.pg_extension as e
-  join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
-  where e.extname = 'pg_stat_statements';
   -- The setting exists where the library is loaded, whoever asks.
   if pg_catalog.current_setting('pg_stat_statements.max', true) is null then
     return pg_catalog.jsonb_build_object('status', 'not_installed',
       'detail', 'the library pg_stat_statements is not loaded: the server counts no statements',
       'remedy', 'alter system set shared_preload_libraries = ''pg_stat_statements''; -- with what it names already, then restart the server'
-        || case when schema_name is null then e'\ncreate extension pg_stat_statements;' else '' end);
+        || case when not installed then e'\ncreate extension pg_stat_statements;' else '' end);
   end if;
-  if schema_name is null then
+  if not installed then
     return pg_catalog.jsonb_build_object('status', 'not_installed',
       'detail', 'the extension pg_stat_statements is not installed in this database',
       'remedy', 'create extension pg_stat_statements;');
@@ -37,27 +38,27 @@ begin
       'detail', 'compute_query_id is off: the server counts no statements',
       'remedy', 'alter system set compute_query_id = ''auto''; select pg_reload_conf();');
   end if;
-  select pg_catalog.array_agg(a.attname::text order by a.attnum) into columns
-  from pg_catalog.pg_attribute as a
-  where a.attrelid = pg_catalog.to_regclass(pg_catalog.format('%I.pg_stat_statements', schema_name))
-    and a.attnum > 0 and not a.attisdropped;
-  if columns is null or not 'toplevel' = any (columns)
-      or pg_catalog.to_regclass(pg_catalog.format('%I.pg_stat_statements_info', schema_name)) is null then
+  -- By the catalog: a name is looked up with the right to use its schema alone.
+  select p.oid, p.proargnames into statements_function, columns
+  from pg_catalog.pg_proc as p
+  join pg_catalog.pg_namespace as n on n.oid = p.pronamespace and pg_catalog.quote_ident(n.nspname) = schema_name
+  where p.proname = 'pg_stat_statements' and pg_catalog.oidvectortypes(p.proargtypes) = 'boolean';
+  if columns is null or not 'toplevel' = any (columns) then
     return pg_catalog.jsonb_build_object('status', 'not_installed',
       'detail', 'the extension pg_stat_statements is of a version before 1.9',
       'remedy', 'alter extension pg_stat_statements update;');
   end if;
   begin
     execute pg_catalog.format(
-      'select pg_catalog.to_jsonb(i) from %I.pg_stat_statements_info as i', schema_name) into info;
+      'select pg_catalog.to_jsonb(i) from %s.pg_stat_statements_info() as i', schema_name) into info;
     -- Asked for, not tried: a call makes all of its rows.
-    if not pg_catalog.has_function_privilege(pg_catalog.format('%I.pg_stat_statements(boolean)', schema_name), 'execute') then
+    if not pg_catalog.has_function_privilege(statements_function, 'execute') then
       raise insufficient_privilege using message = 'permission denied for function pg_stat_statements';
     end if;
   exception
     when insufficient_privilege then
       return pg_catalog.jsonb_build_object('status', 'not_permitted', 'detail', sqlerrm,
-        'remedy', pg_catalog.format('grant usage on schema %1$I to %2$I; grant select on %1$I.pg_stat_statements, %1$I.pg_stat_statements_info to %2$I; grant execute on function %1$I.pg_stat_statements to %2$I;',
+        'remedy', pg_catalog.format('grant usage on schema %1$s to %2$I; grant execute on function %1$s.pg_stat_statements(boolean), %1$s.pg_stat_statements_info() to %2$I;',
           schema_name, current_user));
     when object_not_in_prerequisite_state then
       return pg_catalog.jsonb_build_object('status', 'not_installed', 'detail', sqlerrm,

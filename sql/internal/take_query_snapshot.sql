@@ -58,7 +58,7 @@ begin
       p.total_plan_time as total_plan_ms, p.rows as row_count, p.shared_blks_hit, p.shared_blks_read,
       p.shared_blks_dirtied, p.shared_blks_written, p.temp_blks_read, p.temp_blks_written,
       p.%3$s as blk_read_ms, p.%4$s as blk_write_ms, p.wal_records, p.wal_bytes::bigint as wal_bytes
-    from %1$I.pg_stat_statements(false) as p
+    from %1$s.pg_stat_statements(false::pg_catalog.bool) as p
     $source$, statistics ->> 'schema', case when has_born then 'p.stats_since' else 'null::timestamptz' end,
     case when statistics -> 'columns' ? 'shared_blk_read_time' then 'shared_blk_read_time' else 'blk_read_time' end,
     case when statistics -> 'columns' ? 'shared_blk_write_time' then 'shared_blk_write_time' else 'blk_write_time' end);
@@ -66,7 +66,7 @@ begin
   -- What appears after this look is left to the next snapshot, which counts it whole.
   execute pg_catalog.format('select pg_catalog.count(*) filter (where p.queryid is null),
       pg_catalog.bool_or(p.queryid is not null and s.statement_id is null)
-    from %I.pg_stat_statements(false) as p
+    from %s.pg_stat_statements(false::pg_catalog.bool) as p
     left join maint.query_statement as s
       on (s.user_oid, s.database_oid, s.queryid, s.toplevel) = (p.userid, p.dbid, p.queryid, p.toplevel)
     where p.dbid = $1', statistics ->> 'schema') into hidden, missing using own_database;
@@ -74,7 +74,7 @@ begin
     execute pg_catalog.format($texts$
       with missing as materialized (
         select p.userid, p.queryid, p.toplevel, p.query, pg_catalog.md5(p.query) as digest
-        from %I.pg_stat_statements(true) as p
+        from %s.pg_stat_statements(true::pg_catalog.bool) as p
         left join maint.query_statement as s
           on (s.user_oid, s.database_oid, s.queryid, s.toplevel) = (p.userid, p.dbid, p.queryid, p.toplevel)
         where p.dbid = $1 and p.queryid is not null and p.query is not null and s.statement_id is null

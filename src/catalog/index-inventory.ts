@@ -1,5 +1,5 @@
 /** The indexes that step 7 looks after, as they are now and as they were when it looked last. */
-import { query, queryOne } from '../core/program.ts';
+import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { usersIndex } from './index-facts.ts';
 import { lockedRelations, owningExtension } from './relations.ts';
@@ -179,45 +179,4 @@ export function indexInventory(
   { minSizeMb, windowDays, blockSize, only }: InventoryOptions,
 ): Program<InventoryIndex[]> {
   return query<InventoryIndex>(inventoryQuery, [now, minSizeMb, windowDays, blockSize, only]);
-}
-
-/** What may be used to look into indexes. Schemas are quoted; null where the extension is not there. */
-export interface Tools {
-  block_size: number;
-  pageinspect: string | null;
-  /** Its functions read raw pages, which only superusers may. */
-  may_pageinspect: boolean;
-  pgstattuple: string | null;
-  may_pgstattuple: boolean;
-  counts_tracked: boolean;
-}
-
-const toolsQuery = `
-  select pg_catalog.jsonb_build_object(
-      'block_size', pg_catalog.current_setting('block_size')::int,
-      'counts_tracked', pg_catalog.current_setting('track_counts')::boolean,
-      'pageinspect', (
-        select pg_catalog.quote_ident(n.nspname)
-        from pg_catalog.pg_extension as e
-        join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
-        where e.extname = 'pageinspect'),
-      'may_pageinspect', (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user),
-      'pgstattuple', (
-        select pg_catalog.quote_ident(n.nspname)
-        from pg_catalog.pg_extension as e
-        join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
-        where e.extname = 'pgstattuple'),
-      'may_pgstattuple', coalesce((
-        select pg_catalog.bool_and(pg_catalog.has_function_privilege(p.oid, 'execute')
-          and pg_catalog.has_schema_privilege(p.pronamespace, 'usage'))
-        from pg_catalog.pg_extension as e
-        join pg_catalog.pg_depend as d on d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-          and d.refobjid = e.oid and d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.deptype = 'e'
-        join pg_catalog.pg_proc as p on p.oid = d.objid
-        where e.extname = 'pgstattuple' and p.proname in ('pgstatindex', 'pgstathashindex', 'pgstatginindex')
-          and p.proargtypes[0] = 'pg_catalog.regclass'::pg_catalog.regtype), false)) as row
-  order by 1`;
-
-export function indexTools(): Program<Tools> {
-  return queryOne<Tools>(toolsQuery);
 }

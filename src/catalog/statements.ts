@@ -43,7 +43,7 @@ const statementsTextQuery = `
     select pg_catalog.jsonb_build_object('text', s.query, 'calls', s.calls, 'shape', t.shape) as row
     from (
       select s.query, pg_catalog.sum(s.calls) as calls
-      from %I.pg_stat_statements as s
+      from %s.pg_stat_statements(true::pg_catalog.bool) as s
       where s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
         and pg_catalog.length(s.query) <= ${longestText}
         and s.query ~* '\\mwhere\\M|\\mjoin\\M'
@@ -55,11 +55,10 @@ const statementsTextQuery = `
     ) as s
     left join maint.query_text as t on t.digest = pg_catalog.md5(s.query)
     order by s.calls desc, s.query
-    $text$, n.nspname)) as row
-  from pg_catalog.pg_extension as e
-  join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
-  where e.extname = 'pg_stat_statements'
-  order by e.oid`;
+    $text$, e.schema)) as row
+  from (select maint.extension_schema('pg_stat_statements', '{pg_stat_statements(boolean)}') as schema) as e
+  where e.schema is not null
+  order by 1`;
 
 const mayReadOthersQuery = `
   select pg_catalog.to_jsonb(pg_catalog.pg_has_role('pg_read_all_stats', 'usage')) as row order by 1`;

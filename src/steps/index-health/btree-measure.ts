@@ -2,13 +2,15 @@
  * Bloat of B-trees from a sample of their pages, read with pageinspect: some pages for all, more only where the verdict
  * hangs on it. Takes an AccessShareLock for a moment.
  */
-import { attempt, clock, query } from '../../core/program.ts';
+import type { PageReader } from '../../catalog/index-tools.ts';
+import { attempt, clock } from '../../core/program.ts';
 import type { Failure, Program } from '../../core/program.ts';
 import { unexaminedReason } from '../../core/sqlstate.ts';
 import { estimateBtree } from './btree-estimate.ts';
 import type { BtreeEstimate, PageStatistics } from './btree-estimate.ts';
-import { bytesOfBase64, readLeafPage } from './btree-page.ts';
 import type { LeafPage } from './btree-page.ts';
+import { countPages, readLeaves } from './btree-pages.ts';
+import type { CountRow } from './btree-pages.ts';
 import type { Measured, MeasuredIndex, Surroundings } from './measurement.ts';
 import { sampleBlocks, seedOf } from './page-sample.ts';
 
@@ -32,36 +34,6 @@ const widest = 2.5;
 /** Indexes and pages of one query: enough that its own cost does not matter, not so many that memory does. */
 const batchIndexes = 16;
 const batchPages = 2000;
-
-/** Pages as four arrays of one length: half of what an object for each would cost. A page never written has no size. */
-const countQuery = (schema: string): string => `
-  select pg_catalog.jsonb_build_object('oid', w.oid,
-      'equal_images', (select m.allequalimage from ${schema}.bt_metap(w.oid::oid::regclass::text) as m),
-      'counted', (
-        select pg_catalog.jsonb_build_array(pg_catalog.array_agg(p.flags), pg_catalog.array_agg(p.free_size),
-          pg_catalog.array_agg(p.dead_items), pg_catalog.array_agg(p.avg_item_size))
-        from (
-          select case when s.page_size = 0 then 4 else s.btpo_flags end + case when s.btpo_next = 0 then 65536 else 0 end
-              as flags, s.free_size, s.dead_items, s.avg_item_size
-          from pg_catalog.jsonb_array_elements_text(w.count) with ordinality as b (block, place)
-          cross join lateral ${schema}.bt_page_stats(w.oid::oid::regclass::text, b.block::int) as s
-          order by b.place
-        ) as p)) as row
-  from pg_catalog.jsonb_to_recordset($1::jsonb) as w (oid int8, count jsonb)
-  order by w.oid`;
-
-/** Whole pages in base64, as text: to make jsonb of so much, and read it, costs several times what reading the page does. */
-const readQuery = (schema: string): string => `
-  select pg_catalog.encode(${schema}.get_raw_page(w.oid::oid::regclass::text, b.block::int), 'base64') as row
-  from pg_catalog.jsonb_to_recordset($1::jsonb) as w (oid int8, read jsonb)
-  cross join lateral pg_catalog.jsonb_array_elements_text(w.read) with ordinality as b (block, place)
-  order by w.oid, b.place`;
-
-interface CountRow {
-  oid: number;
-  equal_images: boolean;
-  counted: [number[], number[], number[], number[]] | [null, null, null, null];
-}
 
 const flagLeaf = 1;
 const flagsOfNoTree = 4 | 16;
@@ -137,13 +109,10 @@ function secondLook(look: Look, now: string): Look | null {
   };
 }
 
-function take(look: Look, row: CountRow, pages: readonly string[], blockSize: number): void {
+function take(look: Look, row: CountRow, leaves: readonly LeafPage[], blockSize: number): void {
   const { index } = look;
   if (look.count.length > 0) look.statistics = pageStatistics(row.counted);
-  for (const page of pages) {
-    const leaf = readLeafPage(bytesOfBase64(page));
-    if (leaf !== null) look.leaves.push(leaf);
-  }
+  look.leaves.push(...leaves);
   look.pagesRead += look.count.length + look.read.length + 1;
   look.estimate = estimateBtree({
     pages: index.pages,
@@ -160,21 +129,21 @@ function take(look: Look, row: CountRow, pages: readonly string[], blockSize: nu
 }
 
 /** Where one of a batch fails, its halves are tried, so that each failure is told of the index that it is about. */
-function* lookAt(looks: readonly Look[], schema: string, blockSize: number): Program<void> {
+function* lookAt(looks: readonly Look[], reader: PageReader, blockSize: number): Program<void> {
   const started = yield* clock();
   const outcome = yield* attempt(function* () {
-    const rows = yield* query<CountRow>(countQuery(schema), [
-      looks.map(({ index, count }) => ({ oid: index.oid, count })),
-    ]);
-    const pages = yield* query<string>(readQuery(schema), [
-      looks.map(({ index, read }) => ({ oid: index.oid, read })),
-    ]);
+    const rows = yield* countPages(
+      looks.map(({ index, count }) => ({ oid: index.oid, blocks: count })),
+      reader,
+    );
+    const leaves = yield* readLeaves(
+      looks.map(({ index, read }) => ({ oid: index.oid, blocks: read })),
+      reader,
+    );
     const rowOf = new Map(rows.map((row) => [row.oid, row]));
-    let taken = 0;
-    for (const look of [...looks].sort((one, other) => one.index.oid - other.index.oid)) {
+    for (const look of looks) {
       const row = rowOf.get(look.index.oid);
-      if (row !== undefined) take(look, row, pages.slice(taken, taken + look.read.length), blockSize);
-      taken += look.read.length;
+      if (row !== undefined) take(look, row, leaves.get(look.index.oid) ?? [], blockSize);
     }
   });
   const took = (yield* clock()) - started;
@@ -187,8 +156,8 @@ function* lookAt(looks: readonly Look[], schema: string, blockSize: number): Pro
     return;
   }
   const half = Math.ceil(looks.length / 2);
-  yield* lookAt(looks.slice(0, half), schema, blockSize);
-  yield* lookAt(looks.slice(half), schema, blockSize);
+  yield* lookAt(looks.slice(0, half), reader, blockSize);
+  yield* lookAt(looks.slice(half), reader, blockSize);
 }
 
 function measured({ index, estimate, failure, statistics, pagesRead, milliseconds }: Look): Measured {
@@ -201,10 +170,10 @@ function measured({ index, estimate, failure, statistics, pagesRead, millisecond
   return { ok: true, method, bloatPercent, low, high, leafDensity, pagesRead, milliseconds };
 }
 
-/** Measures in the order given until the budget is used up; `schema` is pageinspect's, quoted. */
+/** Measures in the order given until the budget is used up. */
 export function* measureBtrees(
   indexes: readonly MeasuredIndex[],
-  schema: string,
+  reader: PageReader,
   { now, blockSize, budget }: Surroundings,
 ): Program<Map<number, Measured>> {
   const all = new Map<number, Measured>();
@@ -222,10 +191,10 @@ export function* measureBtrees(
       batch.push(look);
       next += 1;
     }
-    yield* lookAt(batch, schema, blockSize);
+    yield* lookAt(batch, reader, blockSize);
     for (const first of batch) {
       const again = first.failure === null ? secondLook(first, now) : null;
-      if (again !== null) yield* lookAt([again], schema, blockSize);
+      if (again !== null) yield* lookAt([again], reader, blockSize);
       const look = again ?? first;
       budget.pages -= look.pagesRead;
       all.set(first.index.oid, measured(look));

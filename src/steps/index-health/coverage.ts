@@ -1,5 +1,5 @@
 /** Which indexes step 7 could not judge, and what would let it. */
-import type { Tools } from '../../catalog/index-inventory.ts';
+import type { Tools } from '../../catalog/index-tools.ts';
 import { examinedAllBut, unexaminedClass } from '../../core/coverage.ts';
 import type { Coverage, Unexamined, UnexaminedReason } from '../../core/coverage.ts';
 import type { Looked } from './look.ts';

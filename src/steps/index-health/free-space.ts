@@ -2,6 +2,7 @@
  * GIN, GiST and SP-GiST: what fills a sample of their pages. How full the server will pack them when it builds the index
  * again depends on the keys and their order, so that the answer is a wide interval: enough to tell the clear cases.
  */
+import type { PageReader } from '../../catalog/index-tools.ts';
 import { attempt, clock, queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
 import type { Measured, MeasuredIndex, Surroundings } from './measurement.ts';
@@ -16,10 +17,19 @@ const pagesCounted = 300;
  */
 const filledByBuild = { least: 0.45, most: 0.98 };
 
-const pagesQuery = (schema: string): string => `
+const pagesQuery = ({ privileged, schema }: PageReader): string =>
+  privileged
+    ? `
+  select pg_catalog.to_jsonb(maint_privileged.index_free_space($1::pg_catalog.oid, array(
+    select b.block::pg_catalog.int8
+    from pg_catalog.jsonb_array_elements_text($2::pg_catalog.jsonb) with ordinality as b (block, place)
+    order by b.place))) as row
+  order by 1`
+    : `
   select pg_catalog.to_jsonb(pg_catalog.array_agg(h.upper - h.lower order by b.place)) as row
-  from pg_catalog.jsonb_array_elements_text($2::jsonb) with ordinality as b (block, place)
-  cross join lateral ${schema}.page_header(${schema}.get_raw_page($1::oid::regclass::text, b.block::int)) as h
+  from pg_catalog.jsonb_array_elements_text($2::pg_catalog.jsonb) with ordinality as b (block, place)
+  cross join lateral ${schema}.page_header(${schema}.get_raw_page(
+    $1::pg_catalog.oid::pg_catalog.regclass::pg_catalog.text, b.block::pg_catalog.int8)::pg_catalog.bytea) as h
   order by 1`;
 
 /**
@@ -28,7 +38,7 @@ const pagesQuery = (schema: string): string => `
  */
 export function* measureFreeSpace(
   indexes: readonly MeasuredIndex[],
-  schema: string,
+  reader: PageReader,
   keepsKeys: boolean,
   { now, blockSize, budget }: Surroundings,
 ): Program<Map<number, Measured>> {
@@ -37,7 +47,7 @@ export function* measureFreeSpace(
     const started = yield* clock();
     if (started >= budget.deadline || budget.pages <= 0) break;
     const blocks = sampleBlocks(1, index.pages - 1, pagesCounted, seedOf(index.oid, now));
-    const outcome = yield* attempt(() => queryOne<number[] | null>(pagesQuery(schema), [index.oid, blocks]));
+    const outcome = yield* attempt(() => queryOne<number[] | null>(pagesQuery(reader), [index.oid, blocks]));
     const milliseconds = (yield* clock()) - started;
     budget.pages -= blocks.length;
     if (!outcome.ok) {
@@ -77,7 +87,7 @@ export function* pendingPages(oids: readonly number[], schema: string): Program<
       `select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('oid', w.oid::int8, 'pages', g.pending_pages)
          order by w.oid) as row
        from pg_catalog.jsonb_array_elements_text($1::jsonb) as w (oid)
-       cross join lateral ${schema}.pgstatginindex(w.oid::oid::regclass) as g
+       cross join lateral ${schema}.pgstatginindex(w.oid::pg_catalog.oid::pg_catalog.regclass) as g
        order by 1`,
       [oids.map(String)],
     ),

@@ -1,8 +1,10 @@
 /** One look at the indexes: which have changed, what a measurement says, what is made of it. Written down before it returns. */
 import { recordIndexes } from '../../catalog/index-history.ts';
 import type { IndexRecord } from '../../catalog/index-history.ts';
-import { indexInventory, indexTools } from '../../catalog/index-inventory.ts';
-import type { InventoryIndex, Tools } from '../../catalog/index-inventory.ts';
+import { indexInventory } from '../../catalog/index-inventory.ts';
+import type { InventoryIndex } from '../../catalog/index-inventory.ts';
+import { indexTools } from '../../catalog/index-tools.ts';
+import type { Tools } from '../../catalog/index-tools.ts';
 import { keepIndexIdentities } from '../../catalog/index-usage.ts';
 import { clock } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';

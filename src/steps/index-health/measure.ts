@@ -1,6 +1,7 @@
 /** Chooses for each index the best way of measuring that its kind, the server and the role allow. */
 import { pendingPages, measureFreeSpace } from './free-space.ts';
-import type { InventoryIndex, Tools } from '../../catalog/index-inventory.ts';
+import type { InventoryIndex } from '../../catalog/index-inventory.ts';
+import type { Tools } from '../../catalog/index-tools.ts';
 import type { Program } from '../../core/program.ts';
 import { measureBtrees } from './btree-measure.ts';
 import { estimateFromStatistics } from './from-statistics.ts';
@@ -30,9 +31,10 @@ function deadRowsOf(index: InventoryIndex, counted: boolean): { deadShare: numbe
 }
 
 /** Why there is no better way than the planner's statistics; null where pages of B-trees can be sampled. */
-export function whyNotSampled({ pageinspect, may_pageinspect: may }: Tools): string | null {
-  if (pageinspect === null) return 'not_installed: create extension pageinspect';
-  return may ? null : 'not_permitted: only a superuser may read pages with pageinspect';
+export function whyNotSampled({ pageinspect, page_reader: reader }: Tools): string | null {
+  if (pageinspect === 'not_installed') return 'not_installed: create extension pageinspect';
+  if (pageinspect === 'outdated') return 'not_installed: alter extension pageinspect update';
+  return reader !== null ? null : 'not_permitted: only a superuser may read pages with pageinspect';
 }
 
 function whyNotRead({ pgstattuple, may_pgstattuple: may }: Tools): string | null {
@@ -81,8 +83,8 @@ function* btrees(
   around: Surroundings,
 ): Program<Map<number, Measured>> {
   const notSampled = whyNotSampled(tools);
-  if (tools.pageinspect !== null && notSampled === null)
-    return yield* measureBtrees(indexes, tools.pageinspect, around);
+  if (tools.page_reader !== null && notSampled === null)
+    return yield* measureBtrees(indexes, tools.page_reader, around);
   const notRead = whyNotRead(tools);
   const all =
     tools.pgstattuple !== null && notRead === null
@@ -137,8 +139,8 @@ export function* measureIndexes(
         add(yield* measureHashes(chosen, tools.pgstattuple, around));
       else refuse(chosen, notRead ?? '');
     } else if (method === 'gin' || method === 'gist' || method === 'spgist') {
-      if (tools.pageinspect !== null && notSampled === null)
-        add(yield* measureFreeSpace(chosen, tools.pageinspect, method !== 'gist', around));
+      if (tools.page_reader !== null && notSampled === null)
+        add(yield* measureFreeSpace(chosen, tools.page_reader, method !== 'gist', around));
       else refuse(chosen, notSampled ?? '');
     } else refuse(chosen, `nothing is known here of the access method ${method}`);
   }

@@ -65,7 +65,7 @@ export function measureBtreesWhole(
     surroundings,
     `select pg_catalog.jsonb_build_object('leaf_pages', s.leaf_pages,
         'density', case when s.avg_leaf_density <> 'NaN' then s.avg_leaf_density end) as row
-     from ${schema}.pgstatindex($1::oid::regclass) as s order by 1`,
+     from ${schema}.pgstatindex($1::pg_catalog.oid::pg_catalog.regclass) as s order by 1`,
     (index, { leaf_pages: leafPages, density }) => {
       const layout = { blockSize, fillfactor: index.fillfactor, deduplicates: false };
       const used = (leafPages * (blockSize - 40) * (density ?? 0)) / 100;
@@ -123,7 +123,7 @@ export function measureHashes(
     surroundings,
     `select pg_catalog.jsonb_build_object('bucket_pages', s.bucket_pages, 'overflow_pages', s.overflow_pages,
         'bitmap_pages', s.bitmap_pages, 'live_items', s.live_items, 'dead_items', s.dead_items) as row
-     from ${schema}.pgstathashindex($1::oid::regclass) as s order by 1`,
+     from ${schema}.pgstathashindex($1::pg_catalog.oid::pg_catalog.regclass) as s order by 1`,
     (index, row) => {
       const live = row.live_items * (1 - index.deadShare);
       const perBucket = Math.floor((blockSize * index.fillfactor) / 100 / hashEntryBytes);

@@ -35,7 +35,9 @@ interface Name {
 }
 
 interface Availability {
+  /** Of the function that is called, quoted; null where the extension does not have it. */
   schema: string | null;
+  installed: boolean;
   permitted: boolean;
 }
 
@@ -52,21 +54,14 @@ const batchSize = 100;
 const batchMs = 100;
 
 const availabilityQuery = `
-  select pg_catalog.jsonb_build_object(
-      'schema', (
-        select pg_catalog.quote_ident(n.nspname)
-        from pg_catalog.pg_extension as e
-        join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
-        where e.extname = 'amcheck'),
-      'permitted', coalesce((
-        select pg_catalog.has_function_privilege(p.oid, 'execute')
-          and pg_catalog.has_schema_privilege(p.pronamespace, 'usage')
-        from pg_catalog.pg_extension as e
-        join pg_catalog.pg_depend as d on d.refclassid = 'pg_catalog.pg_extension'::regclass and d.refobjid = e.oid
-          and d.classid = 'pg_catalog.pg_proc'::regclass and d.deptype = 'e'
-        join pg_catalog.pg_proc as p on p.oid = d.objid
-        where e.extname = 'amcheck' and p.proname = 'bt_index_check' and p.pronargs = 1
-      ), false)) as row
+  select pg_catalog.jsonb_build_object('schema', e.schema, 'installed',
+      exists (select from pg_catalog.pg_extension as x where x.extname = 'amcheck'),
+      'permitted', coalesce(pg_catalog.has_schema_privilege(n.oid, 'usage')
+        and pg_catalog.has_function_privilege(p.oid, 'execute'), false)) as row
+  from (select maint.extension_schema('amcheck', '{bt_index_check(regclass)}') as schema) as e
+  left join pg_catalog.pg_namespace as n on pg_catalog.quote_ident(n.nspname) = e.schema
+  left join pg_catalog.pg_proc as p on p.pronamespace = n.oid and p.proname = 'bt_index_check'
+    and pg_catalog.oidvectortypes(p.proargtypes) = 'regclass'
   order by 1`;
 
 /**
@@ -141,7 +136,7 @@ const checkQuery = (schema: string): string => `
     select pg_catalog.clock_timestamp() as at
   ), checked as materialized (
     select i.oid::oid as oid, pg_catalog.clock_timestamp() as started,
-      ${schema}.bt_index_check(i.oid::oid::regclass) as checked, pg_catalog.clock_timestamp() as finished
+      ${schema}.bt_index_check(i.oid::pg_catalog.oid::pg_catalog.regclass) as checked, pg_catalog.clock_timestamp() as finished
     from began as b
     cross join pg_catalog.jsonb_array_elements_text($1::jsonb) as i (oid)
     where pg_catalog.clock_timestamp() < b.at + $2::float8 * interval '1 millisecond'
@@ -255,7 +250,10 @@ export const btreeStructure: IntegrityCheck = {
   *look({ config }) {
     const { total, due } = yield* queryOne<Listing>(indexesQuery, [config.btree_recheck_days]);
     const available = yield* queryOne<Availability>(availabilityQuery);
-    if (!available.schema) return unavailable(total, 'not_installed', 'create extension amcheck;');
+    if (!available.schema) {
+      const remedy = available.installed ? 'alter extension amcheck update;' : 'create extension amcheck;';
+      return unavailable(total, 'not_installed', remedy);
+    }
     if (!available.permitted) {
       return unavailable(
         total,
