@@ -66,7 +66,9 @@ as $function$
     'queued_runs', (select count(*) from maint.run_log as r where r.status = 'queued'),
     'worker', (
       select jsonb_build_object(
-        'alive', count(*) filter (where w.last_seen > clock_timestamp() - interval '90 seconds'),
+        'alive', count(*) filter (where w.last_seen > clock_timestamp() - interval '90 seconds'
+          -- Not before the clock was set back.
+          and w.last_seen <= clock_timestamp() + interval '1 minute'),
         'last_seen', max(w.last_seen),
         'workers', jsonb_agg(jsonb_build_object('worker_id', w.worker_id, 'host', w.host, 'pid', w.pid,
           'version', w.version, 'started_at', w.started_at, 'last_seen', w.last_seen)

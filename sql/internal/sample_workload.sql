@@ -16,6 +16,7 @@ declare
   retention constant interval := '48 hours';
   -- The busiest tables of a sample; thousands of hourly rows are enough to rank any suggestion by.
   tables_kept constant int := 1000;
+  longest_step constant interval := '1 hour';
   life constant text := maint.statistics_life();
   state maint.workload_state;
   moment timestamptz;
@@ -29,6 +30,10 @@ begin
     return pg_catalog.jsonb_build_object('status', 'busy', 'detail', 'another session samples the workload just now');
   end if;
   select * into state from maint.workload_state;
+  -- After the clock was set back, see maint.take_query_snapshot.
+  if state.sampled_at > at + longest_step then
+    state.sampled_at := at;
+  end if;
   moment := greatest(at, state.sampled_at);
   in_hour := pg_catalog.date_trunc('hour', moment, 'UTC');
   lsn := case when not pg_catalog.pg_is_in_recovery() then pg_catalog.pg_current_wal_lsn() end;

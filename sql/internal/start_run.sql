@@ -35,6 +35,7 @@ begin
   if not pg_catalog.pg_try_advisory_xact_lock(run_lock_class, run_lock_object) then
     return maint.skipped('already_running', 'another session is running maintenance in this database');
   end if;
+  perform maint.correct_future_times();
   every := pg_catalog.make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int);
   select pg_catalog.max(r.started_at) into last_start from maint.run_log as r
   where r.status in ('success', 'partial') and r.only_steps is null and not r.dry_run;

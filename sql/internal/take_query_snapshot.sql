@@ -25,6 +25,8 @@ declare
   longest_text constant int := 20000;
   -- How far back the first snapshot may reach, where all that was counted is younger than that.
   window_length constant interval := '24 hours';
+  -- A sample of another session may be this much younger than the time that a run was begun at.
+  longest_step constant interval := '1 hour';
   statistics constant jsonb := maint.query_statistics();
   kept constant int := maint.config('features.pattern_learning.statements_kept')::int;
   own_database constant oid := (
@@ -50,6 +52,10 @@ begin
     return pg_catalog.jsonb_build_object('status', 'busy', 'detail', 'another session takes a snapshot just now');
   end if;
   select * into state from maint.query_history_state as h where h.database_oid = own_database;
+  -- After the clock was set back, the history goes on from now, and not when the clock has come there again.
+  if state.sampled_at > at + longest_step then
+    state.sampled_at := at;
+  end if;
   moment := greatest(at, state.sampled_at);
   has_born := statistics -> 'columns' ? 'stats_since';
   source := pg_catalog.format($source$

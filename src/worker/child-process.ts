@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 
 export class ProcessFailed extends Error {
   override readonly name = 'ProcessFailed';
@@ -40,7 +41,7 @@ export async function performInProcess<Job extends object, Outcome>(
     serialization: 'advanced',
     execArgv: [...options.nodeOptions],
     // No password and no address of a database.
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: { PATH: process.env['PATH'] ?? '', [parentVariable]: String(process.pid) },
   });
   let said = '';
   child.stderr?.on('data', (part: Buffer) => {
@@ -86,11 +87,24 @@ export async function performInProcess<Job extends object, Outcome>(
   }
 }
 
+/** Tells the process whose it is. */
+const parentVariable = 'PG_MAINT_PARENT';
+
+/**
+ * In a thread, as the main one computes for minutes without a look at its messages: ends the process soon after the worker
+ * was killed, which then can't end it itself.
+ */
+const watch = `
+  const parent = Number(process.env['${parentVariable}']);
+  setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
+`;
+
 /** In the program of such a process: performs the one job that comes in as a message, answers it and ends. */
 export function answerJob<Job, Outcome>(perform: (job: Job) => Promise<Outcome>): void {
   const answer = (message: Answer<Outcome>): void => {
     process.send?.(message, () => process.exit(message.ok ? 0 : 1));
   };
+  if (process.env[parentVariable] !== undefined) new Worker(watch, { eval: true, stdin: false }).unref();
   // Whoever wanted it is gone.
   process.on('disconnect', () => process.exit(1));
   process.once('message', (job: Job) => {

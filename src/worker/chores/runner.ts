@@ -219,6 +219,8 @@ async function claim(client: pg.Client, name: string, every: number): Promise<nu
        insert into maint.chore as c (name) values ($1)
        on conflict (name) do update set begun_at = pg_catalog.clock_timestamp(), finished_at = null, error = null
        where c.begun_at <= pg_catalog.clock_timestamp() - $2::float8 * interval '1 s'
+         -- Since then the clock was set back: how long ago that was is not known.
+         or c.begun_at > pg_catalog.clock_timestamp() + interval '1 minute'
        returning c.name)
      select case when exists (select from claimed) then 0
        -- Of a row that another worker makes at this moment nothing is seen.

@@ -14,11 +14,13 @@ export default {
   connection: 'shared',
   onSettings: true,
   everySeconds: () => lookEverySeconds,
-  async run(client) {
-    const { due } = await queryRow<{ due: { seconds: number | null } }>(
+  async run(client, { log }) {
+    const { due } = await queryRow<{ due: { seconds: number | null; corrected: number } }>(
       client,
       'select maint.enqueue_due_runs() as due',
     );
+    if (due.corrected > 0)
+      log(`the server's clock was set back: ${due.corrected} rows had times in the future, now corrected`);
     // One that is due has been queued just now.
     return due.seconds === null || due.seconds === 0 ? undefined : { againInSeconds: due.seconds };
   },
