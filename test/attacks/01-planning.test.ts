@@ -13,7 +13,7 @@ const planned = `select from maint.query_plan join maint.query_text using (text_
 test('no statement of a table owner is planned with the rights of pg-maint', async (t) => {
   const place = await arena(t);
   const { database } = place;
-  await database.query('create extension pg_stat_statements; create extension if not exists hypopg');
+  await place.extensions('pg_stat_statements', 'hypopg');
   await place.install();
   await place.arm();
   await place.sql('evil', ground);

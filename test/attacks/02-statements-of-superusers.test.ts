@@ -86,6 +86,19 @@ const baits: readonly Bait[] = [
   },
 ];
 
+/** What the server then plans, on another server or this one, it plans as the superuser: the mapping needs no password of one. */
+const foreignTable = (database: string, port: string): Bait => ({
+  name: 'a table becomes a foreign table',
+  lay: 'create table evil.far (a int)',
+  use: 'select count(*) from evil.far where a = 1',
+  turn: `alter table evil.far rename to near;
+    create view evil.seen as select a from evil.near where evil.fact('a table becomes a foreign table');
+    create server loop foreign data wrapper postgres_fdw
+      options (host '127.0.0.1', port '${port}', dbname '${database}', use_remote_estimate 'true');
+    create user mapping for public server loop options (user 'postgres');
+    create foreign table evil.far (a int) server loop options (schema_name 'evil', table_name 'seen')`,
+});
+
 test('a superuser’s statement is not planned again with what others have put into it', async (t) => {
   const place = await arena(t);
   const { database } = place;
@@ -96,7 +109,12 @@ test('a superuser’s statement is not planned again with what others have put i
   await database.query(`alter database ${database.name} set search_path = public, evil; create schema shop;
     create table shop.own (a int)`);
   const dba = await database.client();
-  for (const { name, lay, take, use } of baits) {
+  const all = [...baits];
+  if ((await place.extensions('postgres_fdw')).length > 0) {
+    await database.query(`grant usage on foreign data wrapper postgres_fdw to ${place.roles.evil}`);
+    all.push(foreignTable(database.name, new URL(database.url).port));
+  }
+  for (const { name, lay, take, use } of all) {
     await t.notThrowsAsync(place.sql('evil', lay), name);
     if (take) await dba.query(take);
     for (let call = 0; call < 3; call += 1) await t.notThrowsAsync(dba.query(use), name);
@@ -105,7 +123,7 @@ test('a superuser’s statement is not planned again with what others have put i
   startWorker(t, database);
   await place.run(['pattern_learning']);
   await parseTexts(database.url);
-  for (const { name, turn } of baits) await t.notThrowsAsync(place.sql('evil', turn), name);
+  for (const { name, turn } of all) await t.notThrowsAsync(place.sql('evil', turn), name);
   await database.query(`select maint.configure('features.pattern_learning.slow_ms', '0.001')`);
   await place.run(['pattern_learning', 'train_query_risk']);
   await waitForRow(
@@ -117,12 +135,47 @@ test('a superuser’s statement is not planned again with what others have put i
   t.deepEqual(await place.loot(), []);
   t.deepEqual(await place.promoted(), []);
 
-  for (const { name, use } of baits) {
+  for (const { name, use } of all) {
     const control = await database.client();
     await control.query(`explain ${use}`);
     t.true(
       (await place.loot()).some(({ trap, role }) => trap === name && role === 'postgres'),
       `control: the trap works: ${name}`,
     );
+  }
+});
+
+test('what needs a superuser in the first place: code that planning or DDL would call without a name', async (t) => {
+  const place = await arena(t);
+  await place.arm();
+  await place.sql(
+    'evil',
+    `create function evil.on_ddl() returns event_trigger language plpgsql as $f$ begin perform evil.pay('event'); end $f$;
+     create function evil.compare(int, int) returns int language sql immutable return 0`,
+  );
+  for (const statement of [
+    'create event trigger spring on ddl_command_end execute function evil.on_ddl()',
+    'create operator class evil.ops for type int using btree as function 1 evil.compare(int, int)',
+    `create function evil.c() returns int language c as 'evil', 'evil'`,
+    `create function evil.internal() returns text language internal as 'current_user'`,
+    `create function evil.supported(int) returns int language sql support evil.compare return 1`,
+    `create type evil.base (input = evil.fact, output = evil.fact)`,
+    `create access method evil type index handler bthandler`,
+    `alter system set search_path = 'evil'`,
+    `alter role ${place.roles.app} set search_path = 'evil'`,
+    `alter role postgres set search_path = 'evil'`,
+    `set session_preload_libraries = 'evil'`,
+    `set session_replication_role = replica`,
+    `set log_min_messages = panic`,
+    `alter default privileges for role postgres grant all on tables to ${place.roles.evil}`,
+    `create subscription evil connection 'host=127.0.0.1' publication evil`,
+    `create publication evil for all tables`,
+    `security label on role ${place.roles.evil} is 'x'`,
+    `copy (select 1) to program 'id'`,
+    `select lo_import('/etc/passwd')`,
+    `select pg_read_file('/etc/passwd')`,
+    `load 'evil'`,
+  ]) {
+    await t.throwsAsync(place.sql('evil', statement), undefined, statement);
   }
 });

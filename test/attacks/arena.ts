@@ -43,6 +43,8 @@ export interface Arena {
   sql(role: RoleName, text: string): Promise<void>;
   /** Installs pg-maint as the superuser, with the runtime under test. */
   install(options?: InstallOptions): Promise<InstallReport>;
+  /** Creates those of the extensions that the server offers, as the superuser. Returns them. */
+  extensions(...names: string[]): Promise<string[]>;
   /**
    * Makes schema `evil` with `evil.pay(trap text) returns boolean`, the payload: it leaves loot where it runs with another
    * role's rights, or can get them, and makes the attacker a superuser where it may.
@@ -112,6 +114,14 @@ export async function arena(t: ExecutionContext, options: { owner?: RoleName } =
     as,
     sql,
     install: (given = {}) => install(database.url, { ...(workerRuns && { engine: 'worker' }), ...given }),
+    async extensions(...names) {
+      const rows = await database.query<{ name: string }>(
+        'select name::text from pg_available_extensions where name = any ($1) order by name',
+        [names],
+      );
+      for (const { name } of rows) await database.query(`create extension if not exists ${name}`);
+      return rows.map(({ name }) => name);
+    },
     arm: () =>
       sql('evil', `create schema evil; grant usage on schema evil to public; ${payload(token, roles.evil)}`),
     loot: () => Promise.resolve(lootIn(log, from, token)),

@@ -143,6 +143,36 @@ async function foreignKeyGone(
   return gone === undefined ? null : `the foreign key ${gone.constraint} is gone, or is another one now`;
 }
 
+/**
+ * Bringing back an index calls the functions in it as the table's owner, who may be another than when it was dropped. Why it
+ * must not be: the owner is a superuser and a function is not. Else null.
+ */
+async function foreignCode(
+  client: pg.ClientBase,
+  tableOid: number,
+  facts: JsonObject | null,
+): Promise<string | null> {
+  const { rows } = await client.query<{ reason: string }>(
+    `select pg_catalog.format('%s of %I, in the index, would run with the rights of superuser %I, who owns the table now',
+       p.oid::pg_catalog.regprocedure, f.rolname, o.rolname) as reason
+     from pg_catalog.pg_class as c
+     join pg_catalog.pg_roles as o on o.oid = c.relowner and o.rolsuper
+     cross join pg_catalog.jsonb_array_elements_text($2) as w (oid)
+     join pg_catalog.pg_proc as p on p.oid::int8 = w.oid::int8
+     join pg_catalog.pg_roles as f on f.oid = p.proowner and not f.rolsuper
+     where c.oid = $1::oid
+     union all
+     select pg_catalog.format('a function in the index is gone, and superuser %I owns the table', o.rolname)
+     from pg_catalog.pg_class as c
+     join pg_catalog.pg_roles as o on o.oid = c.relowner and o.rolsuper
+     cross join pg_catalog.jsonb_array_elements_text($2) as w (oid)
+     where c.oid = $1::oid and not exists (select from pg_catalog.pg_proc as p where p.oid::int8 = w.oid::int8)
+     order by reason limit 1`,
+    [tableOid, JSON.stringify(facts?.['functions'] ?? [])],
+  );
+  return rows[0]?.reason ?? null;
+}
+
 /** The server refuses a second statement beside it: CONCURRENTLY runs alone. */
 const concurrentBuild = /^create (unique )?index concurrently /i;
 
@@ -163,6 +193,8 @@ export default defineAction({
     const work = await workOn(client, [target.oid]);
     if (work !== null) return { ok: false, outcome: 'later', reason: work };
     const again = againOf(action.evidence);
+    const code = await foreignCode(client, target.oid, again.facts);
+    if (code !== null) return { ok: false, outcome: 'skipped', reason: code };
     const there = await indexByName(client, target.schema, target.index);
     // Built by an attempt that did not come to the rest.
     const built =

@@ -42,6 +42,16 @@ export interface IndexState {
   inverse: JsonObject;
 }
 
+/** Functions that its expressions and predicate call, by OID: replaced by their owner they keep it. The server's own left out. */
+const indexFunctions = `(
+            select pg_catalog.jsonb_agg(distinct p.oid::int8)
+            from pg_catalog.pg_depend as d
+            left join pg_catalog.pg_operator as r
+              on d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass and r.oid = d.refobjid
+            join pg_catalog.pg_proc as p
+              on p.oid = case when d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass then d.refobjid else r.oprcode end
+            where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid)`;
+
 /**
  * What an index is, in names and without the text of its definition: that leaves out an operator class or a collation while it is
  * the default, and says nothing of the tablespace. A jsonb object for index x, of class c, in tablespace s.
@@ -63,7 +73,8 @@ const indexFacts = `pg_catalog.jsonb_build_object(
           'order', pg_catalog.to_jsonb(x.indoption::int2[]),
           'storage options', (
             select pg_catalog.jsonb_agg(r.option order by r.option) from pg_catalog.unnest(c.reloptions) as r (option)),
-          'tablespace', coalesce(s.spcname, ''))`;
+          'tablespace', coalesce(s.spcname, ''),
+          'functions', ${indexFunctions})`;
 
 /** One jsonb column `row` for each index x; a condition and an order come behind it. */
 export const stateQuery = `
