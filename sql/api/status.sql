@@ -2,7 +2,7 @@
 -- {"version", "engine", "engine_version", "engine_extension", "server_version", "schema_version", "installed_at",
 --  "enabled", "last_run": {"run_id", "status", "started_at", "duration_ms"} | null,
 --  "scheduled": boolean, "every": interval, "next_due_at": time | null,
---  "running": {"pid", "since"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
+--  "running": {"pid", "since", "role", "application"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
 --  "open_findings": {"critical", "warning", "info", "muted"},
 --  "unexamined": {"open", "accepted", "not_yet", "chosen"}, "queued_actions": count,
 --  "queued_runs": count, "worker": {"alive": count, "last_seen", "workers": [...]} | null}
@@ -34,15 +34,7 @@ as $function$
     'scheduled', maint.config('operational.maintenance_tasks.scheduled'),
     'every', make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int),
     'next_due_at', maint.next_due_at(),
-    'running', (
-      select jsonb_build_object('pid', l.pid, 'since', a.xact_start)
-      from pg_locks as l
-      left join pg_stat_get_activity(null) as a on a.pid = l.pid
-      -- The lock of maint.start_run: two int keys, which pg_locks marks with objsubid 2.
-      where l.locktype = 'advisory' and l.classid = 1835100526 and l.objid = 1 and l.objsubid = 2 and l.granted
-        and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-      order by l.pid
-      limit 1),
+    'running', maint.lock_holder('run'),
     'bypasses', coalesce((
       select jsonb_agg(to_jsonb(b) order by b.feature) from maint.feature_bypass as b
       where b.until > clock_timestamp()), '[]'),

@@ -1,6 +1,5 @@
 -- How far a running action's statement has come, from the server's progress views: "building index: scanning table, 45 %";
--- null where nothing is known. The session that acts is the one that holds the action's advisory lock
--- (src/worker/action-log.ts). With the owner's rights, as other roles may not see that session's progress.
+-- null where nothing is known. The session that acts is the one that has claimed it. With the owner's rights, as other roles may not see that session's progress.
 create or replace function maint.action_progress(action_id bigint)
 returns text
 language sql
@@ -9,7 +8,7 @@ security definer
 set search_path = pg_catalog, maint, pg_temp
 as $function$
   select p.phase || coalesce(', ' || case when p.total > 0 then round(100.0 * least(p.done, p.total) / p.total) end || ' %', '')
-  from pg_locks as l
+  from maint.action as a
   join (
     select b.pid, b.phase,
       case when b.phase like 'waiting for %' then b.lockers_done when b.blocks_total > 0 then b.blocks_done
@@ -20,10 +19,8 @@ as $function$
     union all
     select s.pid, s.phase, s.sample_blks_scanned, s.sample_blks_total
     from pg_stat_progress_analyze as s
-  ) as p on p.pid = l.pid
-  where l.locktype = 'advisory' and l.granted and l.classid = 1835100526
-    and l.objid = 1000 + action_progress.action_id % 2000000000 and l.objsubid = 2
-    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+  ) as p on p.pid = a.session_pid
+  where a.action_id = action_progress.action_id and a.status = 'running'
   order by p.pid
   limit 1
 $function$;

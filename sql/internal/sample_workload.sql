@@ -10,8 +10,6 @@ set search_path = pg_catalog, maint, pg_temp
 as $function$
 #variable_conflict use_column
 declare
-  lock_class constant int := 1835100526;
-  lock_object constant int := 9;
   -- Beyond the steps' 24 hours there is the hour that they cut off.
   retention constant interval := '48 hours';
   -- The busiest tables of a sample; thousands of hourly rows are enough to rank any suggestion by.
@@ -26,7 +24,8 @@ declare
   lost boolean;
   lsn pg_lsn;
 begin
-  if not pg_catalog.pg_try_advisory_xact_lock(lock_class, lock_object) then
+  perform from maint.lock as l where l.name = 'workload' for update skip locked;
+  if not found then
     return pg_catalog.jsonb_build_object('status', 'busy', 'detail', 'another session samples the workload just now');
   end if;
   select * into state from maint.workload_state;

@@ -7,9 +7,7 @@ volatile
 set search_path = pg_catalog, maint, pg_temp
 as $function$
 declare
-  -- Any two numbers; they only have to be ours. Shown by pg_locks as classid and objid.
-  run_lock_class constant int := 1835100526;
-  run_lock_object constant int := 1;
+  holder jsonb;
   selected int[];
   everything maint.feature_bypass;
   every interval;
@@ -32,8 +30,12 @@ begin
     return maint.skipped('bypassed', pg_catalog.format('everything is bypassed by %s until %s: %s',
       everything.bypassed_by, everything.until, everything.reason));
   end if;
-  if not pg_catalog.pg_try_advisory_xact_lock(run_lock_class, run_lock_object) then
-    return maint.skipped('already_running', 'another session is running maintenance in this database');
+  perform from maint.lock as l where l.name = 'run' for update skip locked;
+  if not found then
+    holder := maint.lock_holder('run');
+    return maint.skipped('already_running', 'another session is running maintenance in this database'
+      || coalesce(pg_catalog.format(': process %s (role %s, application %s), since %s', holder ->> 'pid', holder ->> 'role',
+        pg_catalog.quote_literal(holder ->> 'application'), coalesce(holder ->> 'since', 'unknown')), ''));
   end if;
   perform maint.correct_future_times();
   every := pg_catalog.make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int);

@@ -19,9 +19,6 @@ set enable_mergejoin = off
 as $function$
 #variable_conflict use_column
 declare
-  -- The class of all our advisory locks, and a number of its own.
-  lock_class constant int := 1835100526;
-  lock_object constant int := 8;
   longest_text constant int := 20000;
   -- How far back the first snapshot may reach, where all that was counted is younger than that.
   window_length constant interval := '24 hours';
@@ -48,7 +45,8 @@ begin
   if statistics ->> 'status' <> 'available' then
     return statistics;
   end if;
-  if not pg_catalog.pg_try_advisory_xact_lock(lock_class, lock_object) then
+  perform from maint.lock as l where l.name = 'query_history' for update skip locked;
+  if not found then
     return pg_catalog.jsonb_build_object('status', 'busy', 'detail', 'another session takes a snapshot just now');
   end if;
   select * into state from maint.query_history_state as h where h.database_oid = own_database;

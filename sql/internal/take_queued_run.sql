@@ -8,7 +8,7 @@ set search_path = pg_catalog, maint, pg_temp
 as $function$
 begin
   -- The lock of maint.start_run, which would skip the run instead.
-  perform pg_catalog.pg_advisory_xact_lock(1835100526, 1);
+  perform from maint.lock as l where l.name = 'run' for update;
   return (select pg_catalog.to_jsonb(r.status) from maint.run_log as r where r.run_id = take_queued_run.run_id);
 end
 $function$;

@@ -45,6 +45,13 @@ create table maint.set_aside (
 );
 comment on table maint.set_aside is
   'Tables whose statement had to be ended by force: no step queues an action on them until their definition changes or the time is over.';
+comment on column maint.set_aside.table_oid is 'The table.';
+comment on column maint.set_aside.schema_name is 'Its schema then.';
+comment on column maint.set_aside.table_name is 'Its name then.';
+comment on column maint.set_aside.action_id is 'The action that had to be ended.';
+comment on column maint.set_aside.reason is 'What happened, in words.';
+comment on column maint.set_aside.since is 'When that was.';
+comment on column maint.set_aside.until is 'When steps may queue actions on it again at the latest.';
 comment on column maint.set_aside.kind is 'Of the action that had to be ended.';
 comment on column maint.set_aside.definition is
   'A hash over the table''s indexes, statistics objects and the functions in them, as they were then.';

@@ -30,7 +30,12 @@ export function advisoryLocks(now: string): Program<AdvisoryLock[]> {
        select l.classid, l.objid, l.objsubid, l.virtualtransaction, l.pid, l.mode, l.granted, l.waitstart
        from pg_catalog.pg_locks as l
        where l.locktype = 'advisory' and ${ofThisDatabase('l.database')}
-         and not (l.classid = ${ourLockClass} and l.objsubid = 2)
+         -- Ours, which no other role can have: an installation, or the start of a worker.
+         and not (l.classid = ${ourLockClass} and l.objsubid = 2 and exists (
+           select from pg_catalog.pg_stat_activity as a
+           join pg_catalog.pg_roles as r on r.oid = a.usesysid
+           join pg_catalog.pg_namespace as n on n.nspname = 'maint'
+           where a.pid = l.pid and (r.rolsuper or pg_catalog.pg_has_role(r.oid, n.nspowner, 'MEMBER'))))
      ), held as (
        select l.classid, l.objid, l.objsubid, l.virtualtransaction, l.pid,
          pg_catalog.jsonb_agg(l.mode order by l.mode) as modes

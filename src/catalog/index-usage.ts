@@ -1,5 +1,4 @@
 /** Samples of how often each index is scanned, kept in maint.index_usage over resets, rebuilds and renames. */
-import { identityLock, lockClass } from '../core/advisory-locks.ts';
 import { query, queryOne } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import { indexTrees, usersIndex } from './index-facts.ts';
@@ -228,8 +227,7 @@ const closeSampleQuery = `
  */
 function* oneAtATime(): Program<void> {
   yield* query(
-    'select pg_catalog.to_jsonb(pg_catalog.pg_advisory_xact_lock($1::int, $2::int)::text) as row order by 1',
-    [lockClass, identityLock],
+    `select pg_catalog.to_jsonb(l.name) as row from maint.lock as l where l.name = 'identity' order by l.name for update`,
   );
 }
 

@@ -1,10 +1,8 @@
-/** The advisory locks of pg-maint. SQL functions have the same numbers: maint.start_run, take_query_snapshot and others. */
+/** The advisory locks of pg-maint; what is in schema maint already is locked by rows of maint.lock instead. */
 
 /** Takes part in each of them, as its first key. */
 export const lockClass = 1_835_100_526;
-/** Held by a run to the end of its transaction. */
+/** Held by a run of a version before maint.lock to the end of its transaction. */
 export const runLock = 1;
-/** Held by install and uninstall to the end of their transaction. */
+/** Held by install, uninstall and the start of a worker to the end of their transaction: see src/worker/trusted-lock.ts. */
 export const installLock = 2;
-/** Held by whoever notes which index is which, to the end of its transaction: a run, or a worker that measures. */
-export const identityLock = 4;

@@ -3,32 +3,31 @@ import type pg from 'pg';
 import { FailureError, failureOf } from '../core/program.ts';
 import { sqlstateOf } from './errors.ts';
 import type { ActionRow, Plan, Verification } from './actions/action.ts';
-import { lockClass } from '../core/advisory-locks.ts';
-import { queryRow } from './connection.ts';
-
-/** Above the locks of a run, an installation and the like. */
-const actionLocks = 1000;
-
-/** The second key of an action's lock. */
-function lockKey(actionId: number): number {
-  return actionLocks + (actionId % 2_000_000_000);
-}
 
 /**
- * Held by the session that runs an action's statement, not by the worker: it ends with the statement, also when the
- * worker was killed and its session goes on.
+ * The session that has claimed an action, for an UPDATE: while it is there nobody else takes the action up, also when the worker was
+ * killed and its session goes on. Not an advisory lock, which any role could take, and code in an index could give back.
  */
-export async function tryActionLock(client: pg.ClientBase, actionId: number): Promise<boolean> {
-  const { locked } = await queryRow<{ locked: boolean }>(
-    client,
-    'select pg_catalog.pg_try_advisory_lock($1, $2) as locked',
-    [lockClass, lockKey(actionId)],
+const claimedHere = `session_pid = pg_catalog.pg_backend_pid(), session_started = (
+  select s.backend_start from pg_catalog.pg_stat_activity as s where s.pid = pg_catalog.pg_backend_pid())`;
+
+/** Takes up a running action whose session is gone; false where it is still there, or the action is not running any more. */
+export async function takeOver(client: pg.ClientBase, actionId: number): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update maint.action as a set ${claimedHere}
+     where a.action_id = $1 and a.status = 'running' and not maint.session_alive(a.session_pid, a.session_started)`,
+    [actionId],
   );
-  return locked;
+  return rowCount === 1;
 }
 
-export async function releaseActionLock(client: pg.ClientBase, actionId: number): Promise<void> {
-  await client.query('select pg_catalog.pg_advisory_unlock($1, $2)', [lockClass, lockKey(actionId)]);
+/** Leaves a running action to the next one that looks. */
+export async function letGo(client: pg.ClientBase, actionId: number): Promise<void> {
+  await client.query(
+    `update maint.action as a set session_pid = null, session_started = null
+     where a.action_id = $1 and a.status = 'running' and a.session_pid = pg_catalog.pg_backend_pid()`,
+    [actionId],
+  );
 }
 
 /** A claimed action: its row, and how long it has been waited for. */
@@ -50,14 +49,14 @@ const runningRow = `pg_catalog.jsonb_build_object('action_id', a.action_id, 'kin
   extract(epoch from pg_catalog.clock_timestamp() - a.queued_at)::float8 as "waitedSeconds",
   a.statement, a.inverse, a.size_before::float8 as size, a.intent`;
 
-/** Takes the action; null when it is not queued any more. Under its lock. */
+/** Takes the action; null when it is not queued any more. */
 export async function claim(
   client: pg.ClientBase,
   actionId: number,
   workerId: string,
 ): Promise<Unfinished | null> {
   const { rows } = await client.query<RunningRow>(
-    `update maint.action as a set status = 'running', attempts = a.attempts + 1, worker_id = $2,
+    `update maint.action as a set status = 'running', attempts = a.attempts + 1, worker_id = $2, ${claimedHere},
        started_at = pg_catalog.clock_timestamp(), not_before = null, outcome = null, error = null
      where a.action_id = $1 and a.status = 'queued'
      returning ${runningRow}`,
@@ -122,7 +121,7 @@ export async function finish(
   more: { verification?: Verification; error?: unknown } = {},
 ): Promise<void> {
   await client.query(
-    `update maint.action set status = $2, outcome = $3, size_after = $4, error = $5::jsonb,
+    `update maint.action set status = $2, outcome = $3, session_pid = null, session_started = null, size_after = $4, error = $5::jsonb,
        inverse = inverse || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('built_oid', $6::int8)),
        finished_at = pg_catalog.clock_timestamp()
      where action_id = $1`,
@@ -145,7 +144,7 @@ export async function succeed(
 ): Promise<void> {
   await client.query(
     `with done as (
-       update maint.action as a set status = 'succeeded', outcome = $2, size_after = $3, error = null,
+       update maint.action as a set status = 'succeeded', outcome = $2, session_pid = null, session_started = null, size_after = $3, error = null,
          finished_at = pg_catalog.clock_timestamp(),
          inverse = a.inverse || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('built_oid', $4::int8))
        where a.action_id = $1
@@ -170,6 +169,7 @@ export async function giveBack(
 ): Promise<void> {
   await client.query(
     `update maint.action set status = 'queued', outcome = $2, attempts = attempts - $3::int, worker_id = null,
+       session_pid = null, session_started = null,
        not_before = pg_catalog.clock_timestamp() + $4::float8 * interval '1 s'
      where action_id = $1`,
     [action.action_id, reason, options.keepAttempt ? 0 : 1, options.seconds],

@@ -2,12 +2,17 @@
 import pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Queue } from 'pg-boss';
-import { installLock, lockClass } from '../core/advisory-locks.ts';
+import { installLock } from '../core/advisory-locks.ts';
 import { inTransaction, queryRow } from './connection.ts';
+import { lockAmongTrusted } from './trusted-lock.ts';
+import type { TrustedLockOptions } from './trusted-lock.ts';
 import { bossSchema, findSchemas, requireOwnSchema } from './preflight.ts';
 
 /** A job whose worker has not been heard of for this long is given to another. */
 export const heartbeatSeconds = 20;
+
+/** How long a worker that starts waits for an installation, and for others that start; then it tries again. */
+const startSeconds = 60;
 
 const forever = 23 * 3600;
 
@@ -105,9 +110,12 @@ export async function fillQueueSchema(client: pg.ClientBase): Promise<void> {
  * What a worker does as it starts: its pg-boss may be newer than the one that installed, and somebody may have dropped the
  * queues. The role that owns schema maint is set before and after. Any number at once wait for each other.
  */
-export async function ensureQueues(client: pg.Client): Promise<void> {
+export async function ensureQueues(
+  client: pg.Client,
+  waiting: Pick<TrustedLockOptions, 'signal' | 'log'> = {},
+): Promise<void> {
   await inTransaction(client, async () => {
-    await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, installLock]);
+    await lockAmongTrusted(client, installLock, { seconds: startSeconds, ...waiting });
     const { queues } = await findSchemas(client);
     const { owner } = await queryRow<{ owner: string }>(client, 'select current_user::text as owner');
     requireOwnSchema(bossSchema, queues, owner);

@@ -6,16 +6,7 @@
 import type pg from 'pg';
 import { isHeldUp, maySucceedLater, saysGone, sqlstate } from '../core/sqlstate.ts';
 import { asOwnerOf, checkMayAct } from './act-as.ts';
-import {
-  claim,
-  finish,
-  forgetIntent,
-  giveBack,
-  recordIntent,
-  releaseActionLock,
-  succeed,
-  tryActionLock,
-} from './action-log.ts';
+import { claim, finish, forgetIntent, giveBack, recordIntent, succeed } from './action-log.ts';
 import type { Claimed, Unfinished } from './action-log.ts';
 import { RefusedUnderLock } from './actions/action.ts';
 import type { ActionRow, Plan, Refusal, Verification } from './actions/action.ts';
@@ -55,16 +46,8 @@ function backoff(waitedSeconds: number): number {
 /** Throws only where the connection is lost: then the row stays `running`, and reconciliation takes it up. */
 export async function execute(client: pg.Client, options: ExecuteOptions): Promise<Executed> {
   const { actionId, workerId } = options;
-  // Whoever has it records the outcome; the look later is for the case that it can't.
-  if (!(await tryActionLock(client, actionId))) return { done: false, seconds: 10 };
   const claimed = await claim(client, actionId, workerId);
-  if (claimed === null) {
-    await releaseActionLock(client, actionId);
-    return done;
-  }
-  const executed = await perform(client, claimed, options);
-  await releaseActionLock(client, actionId);
-  return executed;
+  return claimed === null ? done : await perform(client, claimed, options);
 }
 
 async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteOptions): Promise<Executed> {

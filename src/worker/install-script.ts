@@ -280,9 +280,17 @@ set local search_path = pg_catalog, pg_temp;
 set local standard_conforming_strings = on;
 set local client_min_messages = warning;
 set local lock_timeout = '60s';
-select pg_catalog.pg_advisory_xact_lock(1835100526, 2), pg_catalog.pg_advisory_xact_lock(1835100526, 1);
 ${becomeOwner}
 ${createMigrationTable}
+-- One installation at a time, and no run meanwhile.
+lock table maint.migration in share row exclusive mode;
+do $lock$
+begin
+  if pg_catalog.to_regclass('maint.lock') is not null then
+    perform from maint.lock as l where l.name = 'run' for update;
+  end if;
+end
+$lock$;
 do $guard$
 begin
   if exists (select from maint.migration where version > ${newest}) then

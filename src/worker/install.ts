@@ -1,7 +1,8 @@
 /** Puts pg-maint into a database: all of it in one transaction, so that there is never half of it. */
 import pg from 'pg';
 import { isWorthRetrying, sqlstate } from '../core/sqlstate.ts';
-import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
+import { installLock, runLock } from '../core/advisory-locks.ts';
+import { lockAmongTrusted } from './trusted-lock.ts';
 import { pinFunctions } from '../core/pinned-settings.ts';
 import { fillQueueSchema } from './boss.ts';
 import { inTransaction, queryRow, withConnection } from './connection.ts';
@@ -95,11 +96,19 @@ export async function install(url: string | undefined, options: InstallOptions =
 }
 
 async function lockOut(client: pg.Client): Promise<void> {
-  await client.query(`set local lock_timeout = '300s'`);
   // Others that install are quick; a run may take as long as its steps' time budgets.
-  await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, installLock]);
+  await lockAmongTrusted(client, installLock, { seconds: 300 });
   await client.query(`set local lock_timeout = '60s'`);
-  await client.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [lockClass, runLock]);
+  await lockAmongTrusted(client, runLock, { seconds: 60 });
+}
+
+/** To the end of the transaction; as the owner of schema maint. Throws lock_not_available where a run goes on for too long. */
+export async function lockOutRuns(client: pg.ClientBase): Promise<void> {
+  const { there } = await queryRow<{ there: boolean }>(
+    client,
+    `select pg_catalog.to_regclass('maint.lock') is not null as there`,
+  );
+  if (there) await client.query(`select from maint.lock as l where l.name = 'run' for update`);
 }
 
 /** Decides whom it belongs to, and makes what has to be there: role and schemas. Returns the owner. */
@@ -158,6 +167,7 @@ async function installInto(client: pg.Client, options: InstallOptions): Promise<
   await actAs(client, owner);
   const before = await installed(client);
   await client.query(createMigrationTable);
+  await lockOutRuns(client);
   const migrations = await migrate(client, manifest);
   if (migrations.length > 0) journal.note(`migrations in schema maint: ${migrations.join(', ')}`);
   await client.query(writeDefinitions(manifest));

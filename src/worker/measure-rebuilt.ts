@@ -10,7 +10,6 @@ import type { Program } from '../core/program.ts';
 import indexHealth from '../steps/07-index-health.ts';
 import { lookAtIndexes } from '../steps/index-health/look.ts';
 import type { IndexHealthConfig } from '../steps/index-health/settings.ts';
-import { identityLock, lockClass } from '../core/advisory-locks.ts';
 import { queryRow } from './connection.ts';
 import { runInTransaction } from './host.ts';
 
@@ -70,8 +69,9 @@ export async function measureRebuilt(client: pg.ClientBase): Promise<boolean> {
 /** A run keeps the lock to its end, which may be minutes: it is not waited for. */
 function* unlessBusy(program: () => Program<void>): Program<boolean> {
   const free = yield* queryOne<boolean>(
-    'select pg_catalog.to_jsonb(pg_catalog.pg_try_advisory_xact_lock($1::int, $2::int)) as row order by 1',
-    [lockClass, identityLock],
+    `with locked as (
+       select l.name from maint.lock as l where l.name = 'identity' order by l.name for update skip locked)
+     select pg_catalog.to_jsonb(pg_catalog.count(*) > 0) as row from locked order by 1`,
   );
   if (free) yield* program();
   return free;

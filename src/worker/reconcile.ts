@@ -1,17 +1,10 @@
 /**
  * Brings rows, jobs and catalog together again: at worker start, and once a minute. A row that is `running` while
- * nobody holds its lock was left by a worker or server that ended; whether its statement was done, the catalog says.
+ * the session that claimed it is gone was left by a worker or server that ended; whether its statement was done, the catalog says.
  */
 import type pg from 'pg';
 import { isHeldUp } from '../core/sqlstate.ts';
-import {
-  finish,
-  forgetIntent,
-  giveBack,
-  releaseActionLock,
-  tryActionLock,
-  unfinished,
-} from './action-log.ts';
+import { finish, forgetIntent, giveBack, letGo, takeOver, unfinished } from './action-log.ts';
 import type { Unfinished } from './action-log.ts';
 import type { Plan } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
@@ -35,7 +28,7 @@ export async function reconcile(client: pg.Client): Promise<Reconciled> {
   );
   const settled: string[] = [];
   for (const { id } of rows) {
-    if (!(await tryActionLock(client, id))) continue;
+    if (!(await takeOver(client, id))) continue;
     try {
       const left = await unfinished(client, id);
       if (left === null) continue;
@@ -47,7 +40,7 @@ export async function reconcile(client: pg.Client): Promise<Reconciled> {
       const state = sqlstateOf(error);
       if (!(error instanceof HeldUp) && (state === null || !isHeldUp(state))) throw error;
     } finally {
-      await releaseActionLock(client, id);
+      await letGo(client, id);
     }
   }
   await replaceJobs(client);

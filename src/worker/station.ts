@@ -52,7 +52,7 @@ export class Station {
     signal.addEventListener('abort', this.#wake.now, { once: true });
     try {
       const control = await this.#connect(clients);
-      await ensureQueues(control);
+      await ensureQueues(control, { signal, log: this.#options.log });
       boss = await startBoss(await this.#connect(clients), (error) => {
         this.#options.log(`pg-boss: ${error.message}`);
       });

@@ -1,7 +1,9 @@
 /** Takes pg-maint out of a database again. */
 import type pg from 'pg';
 import { sqlstate } from '../core/sqlstate.ts';
-import { installLock, lockClass, runLock } from '../core/advisory-locks.ts';
+import { installLock, runLock } from '../core/advisory-locks.ts';
+import { lockOutRuns } from './install.ts';
+import { lockAmongTrusted } from './trusted-lock.ts';
 import { inTransaction, queryRow, withConnection } from './connection.ts';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 import { connectedRole } from './owner.ts';
@@ -43,11 +45,8 @@ export async function uninstall(
 async function uninstallFrom(client: pg.Client, force: boolean): Promise<UninstallReport> {
   await client.query(`set local search_path = pg_catalog, pg_temp; set local client_min_messages = warning;
     set local lock_timeout = '60s'`);
-  await client.query('select pg_advisory_xact_lock($1, $2), pg_advisory_xact_lock($1, $3)', [
-    lockClass,
-    installLock,
-    runLock,
-  ]);
+  await lockAmongTrusted(client, installLock, { seconds: 60 });
+  await lockAmongTrusted(client, runLock, { seconds: 60 });
   const { database } = await queryRow<{ database: string }>(client, 'select current_database() as database');
   const { maint, queues } = await findSchemas(client);
   if (maint === null || (maint.empty && !maint.ours))
@@ -66,6 +65,7 @@ async function uninstallFrom(client: pg.Client, force: boolean): Promise<Uninsta
       `connect as a superuser, or have one run: drop schema ${privilegedSchema} cascade;`,
     );
   await actAs(client, owner);
+  await lockOutRuns(client);
   const dependents = await outsideDependents(client, ours);
   if (dependents.length > 0 && !force) {
     throw new CouldNotRun(

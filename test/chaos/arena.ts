@@ -1,4 +1,5 @@
 /** A server with a table under load, where one action after the other is struck and what is left of it is judged. */
+import { letGo, takeOver } from '../../src/worker/action-log.ts';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -213,11 +214,8 @@ export class Arena {
     const { status, intended } = rows[0]!;
     if (status === 'succeeded') return { found: 'over', remaining: null };
     // Keeps those away who would mend it before it was looked at.
-    const { rows: locks } = await client.query<{ locked: boolean }>(
-      'select pg_try_advisory_lock(1835100526, 1000 + $1::int) as locked',
-      [subject.actionId],
-    );
-    if (!locks[0]!.locked) return { found: 'goes on', remaining: 1 };
+    if (status === 'running' && !(await takeOver(client, subject.actionId)))
+      return { found: 'goes on', remaining: 1 };
     try {
       const done = await isDone(client, subject);
       await forgetStatements(client);
@@ -226,7 +224,7 @@ export class Arena {
       if ((leftovers ?? 0) > 0) return { found: 'cut off', remaining: 1 };
       return { found: intended ? 'about to act' : 'not begun', remaining: 1 };
     } finally {
-      await client.query('select pg_advisory_unlock(1835100526, 1000 + $1::int)', [subject.actionId]);
+      await letGo(client, subject.actionId);
     }
   }
 

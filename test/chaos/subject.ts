@@ -85,12 +85,11 @@ export async function forgetStatements(client: pg.ClientBase): Promise<void> {
   await client.query('select public.pg_stat_statements_reset()');
 }
 
-/** The session that acts: it holds the action's lock. Null while there is none. */
+/** The session that acts: it has claimed the action. Null while there is none. */
 export async function actingSession(client: pg.ClientBase, { actionId }: Subject): Promise<number | null> {
   const { rows } = await client.query<{ pid: number }>(
-    `select l.pid from pg_catalog.pg_locks as l
-     where l.locktype = 'advisory' and l.granted and l.objid = 1000 + $1::bigint and l.objsubid = 2
-       and l.classid = 1835100526`,
+    `select a.session_pid as pid from maint.action as a
+     where a.action_id = $1 and a.status = 'running' and maint.session_alive(a.session_pid, a.session_started)`,
     [actionId],
   );
   return rows[0]?.pid ?? null;

@@ -330,7 +330,7 @@ test('installs where transactions are read-only or time out by default, and wher
 test('a run under way is waited for, not changed under its feet', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   const running = await database.client();
-  await running.query('begin; select pg_advisory_xact_lock(1835100526, 1)');
+  await running.query("begin; select from maint.lock where name = 'run' for update");
   let done = false;
   const installing = install(database.url).then(() => (done = true));
   await sleep(300);

@@ -146,7 +146,7 @@ test('status counts what is open and says what comes next', async (t) => {
   t.like(await status(), { next_due_at: null, enabled: false });
 
   const running = await database.client();
-  await running.query('begin; select pg_advisory_xact_lock(1835100526, 1)');
+  await running.query("begin; select from maint.lock where name = 'run' for update");
   const { rows } = await running.query<{ pid: number }>('select pg_backend_pid() as pid');
   const now = (await status()) as { running: { pid: number; since: string } };
   t.deepEqual(rows, [{ pid: now.running.pid }]);

@@ -121,12 +121,11 @@ test('a dry run gives what it would do, and leaves nothing but that', async (t) 
 test('a run that somebody asked for waits for the one under way', async (t) => {
   const database = await withoutLanguage(t);
   const { run_id } = await call(database, 'force => true');
-  const other = await openTransaction(database, 'select pg_advisory_xact_lock(1835100526, 1)');
+  const other = await openTransaction(database, "select from maint.lock where name = 'run' for update");
   startWorker(t, database);
   await waitForRow(
     database,
-    `select from pg_locks where locktype = 'advisory' and classid = 1835100526 and objid = 1 and not granted
-       and database = (select oid from pg_database where datname = current_database())`,
+    `select from pg_stat_activity where wait_event = 'transactionid' and datname = current_database()`,
   );
   await other.end();
   t.like(await resultOf(database, run_id), { status: 'partial' });

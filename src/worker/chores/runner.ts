@@ -1,7 +1,6 @@
 /** Starts chores when they are due, each beside the others, and never one of them twice at a time. */
 import type pg from 'pg';
 import type { Json } from '../../steps/step.ts';
-import { lockClass } from '../../core/advisory-locks.ts';
 import { leaveTransaction, queryRow } from '../connection.ts';
 import { messageOf } from '../errors.ts';
 import type { SharedSession } from '../shared-session.ts';
@@ -232,29 +231,32 @@ async function claim(client: pg.Client, name: string, every: number): Promise<nu
   return seconds;
 }
 
-/** Not begun where another worker is at it still, for longer than its interval. */
+/** Not begun where another worker is still at it, for longer than its interval. */
 async function underLock<Value>(
   client: pg.Client,
   name: string,
   work: () => Promise<Value>,
 ): Promise<Value | undefined> {
-  // Below all other locks: those of runs, installations and actions have positive numbers.
-  const key = `-1 - (pg_catalog.hashtext('chore ' || $2::text) & 1073741823)`;
-  const { locked } = await queryRow<{ locked: boolean }>(
-    client,
-    `select pg_catalog.pg_try_advisory_lock($1, ${key}) as locked`,
-    [lockClass, name],
+  const { rowCount } = await client.query(
+    `update maint.chore as c set session_pid = pg_catalog.pg_backend_pid(), session_started = (
+         select s.backend_start from pg_catalog.pg_stat_activity as s where s.pid = pg_catalog.pg_backend_pid())
+     where c.name = $1 and not maint.session_alive(c.session_pid, c.session_started)`,
+    [name],
   );
-  if (!locked) return undefined;
+  if (rowCount === 0) return undefined;
   try {
     return await work();
   } catch (error) {
-    // In a transaction that failed the lock could not be given back. Where the connection is gone the lock is, too.
+    // In a transaction that failed it could not be let go. Where the connection is gone the session is, too.
     await leaveTransaction(client);
     throw error;
   } finally {
     await client
-      .query(`select pg_catalog.pg_advisory_unlock($1, ${key})`, [lockClass, name])
+      .query(
+        `update maint.chore as c set session_pid = null, session_started = null
+         where c.name = $1 and c.session_pid = pg_catalog.pg_backend_pid()`,
+        [name],
+      )
       .catch(() => undefined);
   }
 }

@@ -1,5 +1,4 @@
 /** Queue maint_action: one action from its claim to its outcome. */
-import { releaseActionLock, tryActionLock } from '../action-log.ts';
 import { execute } from '../execute.ts';
 import { defineJob } from './job.ts';
 
@@ -27,21 +26,18 @@ export default defineJob<ActionJob>({
 
   /** One whose statement had begun is left to reconciliation, which knows what was done of it. */
   async giveUp(client, { action_id }, reason) {
-    if (!(await tryActionLock(client, action_id))) return 'somebody is at it';
-    try {
-      const { rowCount } = await client.query(
-        `with given_up as (
-           update maint.action as a set status = 'failed', outcome = 'given up: ' || $2::text,
-             finished_at = pg_catalog.clock_timestamp(), error = pg_catalog.jsonb_build_object('message', $2::text)
-           where a.action_id = $1 and (a.status = 'queued' or a.status = 'running' and a.intent is null)
-           returning a.action_id, a.kind)
-         insert into maint.safeguard_event (action_id, kind, event, reason)
-         select g.action_id, g.kind, 'failure', $2::text from given_up as g`,
-        [action_id, reason],
-      );
-      return rowCount === 0 ? 'settled already' : 'recorded as failed';
-    } finally {
-      await releaseActionLock(client, action_id);
-    }
+    const { rowCount } = await client.query(
+      `with given_up as (
+         update maint.action as a set status = 'failed', outcome = 'given up: ' || $2::text, session_pid = null,
+           session_started = null, finished_at = pg_catalog.clock_timestamp(),
+           error = pg_catalog.jsonb_build_object('message', $2::text)
+         where a.action_id = $1 and (a.status = 'queued' or a.status = 'running' and a.intent is null
+           and not maint.session_alive(a.session_pid, a.session_started))
+         returning a.action_id, a.kind)
+       insert into maint.safeguard_event (action_id, kind, event, reason)
+       select g.action_id, g.kind, 'failure', $2::text from given_up as g`,
+      [action_id, reason],
+    );
+    return rowCount === 0 ? 'settled already, or another session is working on it' : 'recorded as failed';
   },
 });
