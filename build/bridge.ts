@@ -47,7 +47,7 @@ export function languageSql(modulePath: string): string {
   // Inside quotes in the script.
   const path = modulePath.replaceAll("'", "''");
   const script = readFileSync(join(source, 'maint_v8--0.1.0.sql'), 'utf8')
-    .replace(/^CREATE (FUNCTION|TRUSTED LANGUAGE) /gm, 'CREATE OR REPLACE $1 ')
+    .replace(/^CREATE (FUNCTION|LANGUAGE) /gm, 'CREATE OR REPLACE $1 ')
     .replaceAll('MODULE_PATHNAME', () => path);
   // Two sessions that replace the same function at once would fail. Sent as one query, this is one transaction.
   return `SELECT pg_catalog.pg_advisory_xact_lock(1886219637);\n${script}`;

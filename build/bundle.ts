@@ -8,7 +8,7 @@ import { makeManifest } from './manifest.ts';
 import { outDirectory, repository } from './paths.ts';
 
 /** The body of a function in the database: one script. Deterministic: the same sources give the same bytes. */
-async function functionBody(entry: string, footer: string): Promise<string> {
+async function functionBody(entry: string, footer: string, banner = ''): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(repository, entry)],
     absWorkingDir: repository,
@@ -21,6 +21,7 @@ async function functionBody(entry: string, footer: string): Promise<string> {
     globalName: 'maint',
     charset: 'ascii',
     legalComments: 'none',
+    banner: { js: banner },
     footer: { js: footer },
     logLevel: 'warning',
   });
@@ -29,20 +30,29 @@ async function functionBody(entry: string, footer: string): Promise<string> {
   return output.text;
 }
 
-/** Of maint.dispatch(request jsonb). */
+/** Of maint.dispatch(request jsonb); with null it does nothing but be compiled. */
 export const dispatcherBody = (): Promise<string> =>
-  functionBody('src/plv8/dispatcher.ts', 'return maint.dispatch(request);');
+  functionBody(
+    'src/plv8/dispatcher.ts',
+    'return maint.dispatch(request);',
+    'if (request === null) return null;',
+  );
 
 /**
  * Of maint.query_risk(query text), which is called for every statement: a role's session keeps what the script makes, under
- * a name that changes with it, so that V8 compiles it once.
+ * a name that changes with it, so that V8 compiles it once. The script is a string, compiled when the function runs:
+ * a cancel while PL/V8 compiles the function itself can crash the server where a caller catches all errors
+ * (docs/install/own-server.md), and to read a string takes V8 a fifth of the time.
  */
 export async function queryRiskBody(): Promise<string> {
   const script = await functionBody('src/plv8/query-risk.ts', '');
   const name = JSON.stringify(
     `maint.query_risk ${createHash('sha256').update(script).digest('hex').slice(0, 16)}`,
   );
-  return `if (!globalThis[${name}]) {\n${script}\nglobalThis[${name}] = maint.judge;\n}\nreturn globalThis[${name}](query);\n`;
+  const source = JSON.stringify(
+    `(function () {\n${script}\nreturn maint.judge;\n})()\n//# sourceURL=maint.query_risk`,
+  );
+  return `globalThis[${name}] ??= (0, eval)(${source});\nreturn globalThis[${name}](query);\n`;
 }
 
 /**

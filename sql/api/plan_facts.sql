@@ -1,8 +1,8 @@
 -- What the catalog says of the things named in a plan, for maint.query_risk. wanted is
---   {"relations": [[schema, name, whether its rows are changed], …], "functions": [name, …]}
+--   {"relations": [[schema, name, whether its rows are changed], ...], "functions": [name, ...]}
 -- and the answer
 --   {"relations": [{"schema", "name", "pages", "rows", "toast_pages", "indexes", "key_triggers", "triggers",
---    "trigger_queries": each {"Insert", "Update", "Delete": number}, "unindexed_references": rows, "widths": {column: mean bytes}, "numerics": [column, …]}, …],
+--    "trigger_queries": each {"Insert", "Update", "Delete": number}, "unindexed_references": rows, "widths": {column: mean bytes}, "numerics": [column, ...]}, ...],
 --    "functions": {name: {"queries", "loops"}}}.
 -- Triggers and references only where rows are changed; widths and numerics of columns without a fixed length that were analyzed;
 -- functions that are written in SQL or a procedural language. Names that nothing has are left out. pg_class, pg_proc

@@ -34,6 +34,9 @@ begin
   end if;
   perform pg_catalog.set_config('lock_timeout',
     (maint.config('operational.maintenance_tasks.lock_timeout') #>> '{}') || 'ms', true);
+  -- Compiles the function where nothing catches. A cancel during a session's first compile is, in PL/V8, an error without a
+  -- message, and a block that catches such a one crashes the server.
+  perform maint.dispatch(null);
   begin
     return maint.dispatch(started -> 'request');
   exception when others then

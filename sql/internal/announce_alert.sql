@@ -10,7 +10,7 @@ as $function$
       when octet_length(whole.payload::text) < 8000 then whole.payload
       -- A character may take six bytes of JSON.
       when octet_length((whole.payload - 'detail')::text) < 8000 then whole.payload - 'detail'
-      else whole.payload - 'detail' || jsonb_build_object('message', left(whole.payload ->> 'message', 1000) || '…')
+      else whole.payload - 'detail' || jsonb_build_object('message', left(whole.payload ->> 'message', 1000) || '...')
     end::text)
   from alert as a
   cross join lateral (select jsonb_build_object('database', current_database(), 'alert_id', a.alert_id,

@@ -1,4 +1,4 @@
--- {"numerics": [column, …], "widths": {column: mean bytes}} of the columns that have no fixed length, as far as
+-- {"numerics": [column, ...], "widths": {column: mean bytes}} of the columns that have no fixed length, as far as
 -- the owner of schema maint may know. For maint.plan_facts where that owner may not read pg_statistic, as a superuser may: by
 -- pg_stats, which takes ten times as long.
 create or replace function maint.column_facts(of_table oid)

@@ -1,5 +1,5 @@
 -- The generic plan of a statement with parameters, as EXPLAIN (FORMAT JSON) gives it, with a hypothetical index where one
--- is given and hypopg is installed. schemas are those that its names resolve in. Returns {"plan": …, "index": its name in
+-- is given and hypopg is installed. schemas are those that its names resolve in. Returns {"plan": ..., "index": its name in
 -- the plan or null} or {"error": sqlstate, "message"}. Only for what maint.unsafe_to_plan allows. It takes the locks that
 -- planning takes.
 create or replace function maint.plan_statement(statement text, schemas text[], hypothetical text)

@@ -45,7 +45,7 @@ comment on column maint.index_measurement.measured_writes is 'table_writes when 
 comment on column maint.index_measurement.method is
   'How it was measured: sampled_pages, all_pages, pgstatindex, pgstathashindex, statistics, no_bloat (BRIN), or empty.';
 comment on column maint.index_measurement.leaf_density is 'Percent of the room on leaf pages that entries fill, as pgstatindex has it; null where the method does not tell.';
-comment on column maint.index_measurement.bloat_percent is '100 × (1 − size after a REINDEX ÷ size now).';
+comment on column maint.index_measurement.bloat_percent is '100 x (1 - size after a REINDEX / size now).';
 comment on column maint.index_measurement.bloat_low is 'With bloat_high the interval that holds the true bloat_percent in 19 of 20 cases.';
 comment on column maint.index_measurement.bloat_high is 'The other end of that interval.';
 comment on column maint.index_measurement.error_points is 'Half the width of the interval, in points of percent.';

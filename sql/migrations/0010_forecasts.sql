@@ -35,7 +35,7 @@ comment on column maint.forecast.days_low is 'With days_high the interval that h
 comment on column maint.forecast.days_high is 'The other end; null: later than 14 days.';
 comment on column maint.forecast.bloat_in_week is 'Its bloat 7 days after made_at, at the most likely.';
 comment on column maint.forecast.skill is
-  '1 − median error ÷ that of the better of two naive forecasts, the last value and a straight line.';
+  '1 - median error / that of the better of two naive forecasts, the last value and a straight line.';
 comment on column maint.forecast.error_days is 'Median error of the method in the backtest, in days.';
 comment on column maint.forecast.size_bytes is 'Its size then.';
 comment on column maint.forecast.expected_saving_bytes is 'What a REINDEX gives back when it passes the threshold, about.';

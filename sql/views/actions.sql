@@ -21,7 +21,7 @@ select
   a.queued_at,
   a.started_at,
   a.finished_at,
-  pg_size_pretty(a.size_before) || coalesce(' → ' || case when a.status = 'succeeded' and a.kind = 'drop_index'
+  pg_size_pretty(a.size_before) || coalesce(' -> ' || case when a.status = 'succeeded' and a.kind = 'drop_index'
     then pg_size_pretty(0::bigint) else pg_size_pretty(a.size_after) end, '') as size,
   a.size_before,
   a.size_after,

@@ -49,7 +49,7 @@ comment on column maint.forecasts.bloat_in_week is 'Its bloat 7 days later, at t
 comment on column maint.forecasts.method is 'What was best in a backtest for indexes that behave so.';
 comment on column maint.forecasts.behaviour is 'How its bloat came about: steady, weekly, bursts, rebuilt, flat.';
 comment on column maint.forecasts.skill is
-  '1 − median error ÷ that of the better of two naive forecasts, the last value and a straight line.';
+  '1 - median error / that of the better of two naive forecasts, the last value and a straight line.';
 comment on column maint.forecasts.error_days is 'Median error of the method in the backtest, in days.';
 comment on column maint.forecasts.reason is 'Why there is none, in words.';
 comment on column maint.forecasts.days is 'Days from made_at to crosses_at.';

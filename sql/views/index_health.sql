@@ -43,7 +43,7 @@ comment on column maint.index_health.why is 'What the verdict rests on, in a sen
 comment on column maint.index_health.size is 'Its size, for people.';
 comment on column maint.index_health.wasted is 'What a REINDEX would give back, for people.';
 comment on column maint.index_health.size_bytes is 'Its size.';
-comment on column maint.index_health.bloat_percent is '100 × (1 − size after a REINDEX ÷ size); null where it is not known.';
+comment on column maint.index_health.bloat_percent is '100 x (1 - size after a REINDEX / size); null where it is not known.';
 comment on column maint.index_health.wasted_bytes is 'Bytes that a REINDEX would give back.';
 comment on column maint.index_health.error_points is
   'How far off bloat_percent may be, in points: half the width of the interval that holds the truth in 19 of 20 cases.';

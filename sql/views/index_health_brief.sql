@@ -3,7 +3,7 @@ select
   maint.wrap_text(format('%I.%I', h.schema_name, h.index_name), 30) as index,
   h.verdict,
   h.size,
-  round(h.bloat_percent::numeric, 1) || ' %' || coalesce(' ± ' || round(h.error_points::numeric, 1), '') as bloat,
+  round(h.bloat_percent::numeric, 1) || ' %' || coalesce(' +/- ' || round(h.error_points::numeric, 1), '') as bloat,
   h.wasted,
   maint.wrap_text(h.why, 28) as why
 from maint.index_health as h;

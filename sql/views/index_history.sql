@@ -47,7 +47,7 @@ comment on column maint.index_history.size_bytes is 'Size of the index.';
 comment on column maint.index_history.leaf_density is
   'Percent of the room on leaf pages that entries fill, as pgstatindex has it; null where it was not measured.';
 comment on column maint.index_history.bloat_percent is
-  '100 × (1 − size after a REINDEX ÷ size); null where it was not measured at that time.';
+  '100 x (1 - size after a REINDEX / size); null where it was not measured at that time.';
 comment on column maint.index_history.bloat_low is
   'With bloat_high the interval that holds the true bloat_percent in 19 of 20 cases.';
 comment on column maint.index_history.bloat_high is 'The other end of that interval.';

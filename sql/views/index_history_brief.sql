@@ -3,7 +3,7 @@ select
   maint.wrap_text(format('%I.%I', h.schema_name, h.index_name), 30) as index,
   to_char(h.sampled_at, 'YYYY-MM-DD HH24:MI') as sampled_at,
   pg_size_pretty(h.size_bytes) as size,
-  round(h.bloat_percent::numeric, 1) || ' %' || coalesce(' ± ' || round(h.error_points::numeric, 1), '') as bloat,
+  round(h.bloat_percent::numeric, 1) || ' %' || coalesce(' +/- ' || round(h.error_points::numeric, 1), '') as bloat,
   pg_size_pretty(h.wasted_bytes) as wasted,
   h.scans,
   h.rebuilt

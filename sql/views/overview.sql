@@ -64,7 +64,7 @@ with status as (
         then 'unknown: not all was examined'
       when exists (select from gaps as g where g.state = 'not_yet') then 'nothing found yet: not all is known yet'
       else 'healthy' end
-      || format(' · open: %s critical, %s warning, %s info', c.critical, c.warning, c.info)
+      || format(' | open: %s critical, %s warning, %s info', c.critical, c.warning, c.info)
       || case when (s.s #>> '{open_findings,muted}')::int > 0
         then format(', %s muted', s.s #>> '{open_findings,muted}') else '' end as says,
     case
@@ -72,7 +72,7 @@ with status as (
       when c.critical + c.warning + c.info > 0 then 'table maint.findings_brief;' end as command
   from status as s, counts as c
   union all
-  select 2, o.place, 'needs you', format('#%s %s · %s', o.finding_id, o.severity, o.summary),
+  select 2, o.place, 'needs you', format('#%s %s | %s', o.finding_id, o.severity, o.summary),
     case when maint.finding_action(o.finding_id) ->> 'refusal' is null
         then format('select maint.apply(%s);', o.finding_id)
       when o.remedy is not null
@@ -117,8 +117,8 @@ with status as (
   from done as d
   where d.actions > 0
   union all
-  select 6, 0, 'under way', format('action %s · %s %s%s', a.action_id, a.kind, a.target ->> 'index',
-      coalesce(' · ' || maint.action_progress(a.action_id), '')), null
+  select 6, 0, 'under way', format('action %s | %s %s%s', a.action_id, a.kind, a.target ->> 'index',
+      coalesce(' | ' || maint.action_progress(a.action_id), '')), null
   from maint.action as a
   where a.status = 'running'
   union all

@@ -4,5 +4,6 @@ CREATE FUNCTION pg_catalog.maint_v8_call_handler() RETURNS language_handler
   AS 'MODULE_PATHNAME', 'maint_v8_call_handler' LANGUAGE C;
 CREATE FUNCTION pg_catalog.maint_v8_validator(oid) RETURNS void
   AS 'MODULE_PATHNAME', 'maint_v8_validator' LANGUAGE C STRICT;
-CREATE TRUSTED LANGUAGE maint_v8 HANDLER pg_catalog.maint_v8_call_handler VALIDATOR pg_catalog.maint_v8_validator;
+-- Not trusted: only a superuser may write functions in it. pg-maint gives its own to its owner afterwards.
+CREATE LANGUAGE maint_v8 HANDLER pg_catalog.maint_v8_call_handler VALIDATOR pg_catalog.maint_v8_validator;
 COMMENT ON LANGUAGE maint_v8 IS 'JavaScript for pg-maint on servers without PL/V8';

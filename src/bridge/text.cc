@@ -62,7 +62,9 @@ char *server_text_from_utf8(const char *utf8, size_t length) {
 }  // namespace
 
 v8::MaybeLocal<v8::String> to_js_string(const char *text, size_t length) {
-  if (GetDatabaseEncoding() == PG_UTF8 || length == 0) return from_utf8(text, length);
+  // SQL_ASCII knows no characters: where its bytes are no UTF-8 either, U+FFFD stands for them, as with a client.
+  int encoding = GetDatabaseEncoding();
+  if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || length == 0) return from_utf8(text, length);
   char *utf8 = nullptr;
   ErrorData *error = guarded([&] { utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8); });
   if (error != nullptr) {

@@ -65,6 +65,11 @@ const asLoggedIn = `
   select pg_catalog.set_config('role', 'none', false)
   from pg_catalog.pg_roles as r where r.rolname = session_user and r.rolsuper`;
 
+/** In SQL_ASCII a name may be bytes that are no UTF-8: the server would send none of a row's, and U+FFFD stands for them here. */
+const anyBytes = `
+  select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)
+  where pg_catalog.getdatabaseencoding() = 'SQL_ASCII'`;
+
 async function connectTo(config: pg.ClientConfig): Promise<pg.Client> {
   const client = new pg.Client(config);
   // An error while no query is under way; the next query fails with it.
@@ -72,7 +77,7 @@ async function connectTo(config: pg.ClientConfig): Promise<pg.Client> {
   await client.connect();
   try {
     // First of all: with a search path of the database's owner, the next statement could call their functions as us.
-    await client.query(`${pinSearchPath}; ${asLoggedIn}`);
+    await client.query(`${pinSearchPath}; ${asLoggedIn}; ${anyBytes}`);
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;

@@ -50,6 +50,8 @@ function remedy(language: Language): string {
 interface LanguageState {
   exists: boolean;
   usable: boolean | null;
+  trusted: boolean | null;
+  encoding: string;
   available: boolean;
 }
 
@@ -61,21 +63,27 @@ async function provide(
   create: boolean,
   journal: Journal,
 ): Promise<{ created: boolean; problem: string | null }> {
-  // A superuser who installs grants what a trusted language wants.
+  // A superuser who installs grants what a trusted language wants, and gives away functions in one that is not.
   const state = (): Promise<LanguageState> =>
     queryRow<LanguageState & pg.QueryResultRow>(
       client,
       `select l.oid is not null as exists,
-         l.lanpltrusted and (me.superuser or pg_catalog.has_language_privilege($2::name, l.oid, 'usage'))
-           or (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = $2) as usable,
+         me.superuser or l.lanpltrusted and pg_catalog.has_language_privilege($2::name, l.oid, 'usage') as usable,
+         l.lanpltrusted as trusted, pg_catalog.getdatabaseencoding() as encoding,
          exists (select from pg_catalog.pg_available_extensions as e where e.name = $1) as available
        from (select r.rolsuper as superuser from pg_catalog.pg_roles as r where r.rolname = current_user) as me
        left join pg_catalog.pg_language as l on l.lanname = $1`,
       [language, owner],
     );
   const before = await state();
-  let { exists, usable } = before;
+  let { exists, usable, trusted } = before;
   let created = false;
+  // Its jsonb conversion takes the server's text for UTF-8.
+  if (language === 'plv8' && before.encoding !== 'UTF8')
+    return {
+      created,
+      problem: `it reads jsonb wrongly in a database whose encoding is not UTF8 but ${before.encoding}`,
+    };
   if (!exists) {
     if (!before.available) return { created, problem: `the server does not offer the extension ${language}` };
     if (!create)
@@ -86,7 +94,7 @@ async function provide(
     const problem = await createExtension(client, language, journal);
     if (problem !== null) return { created, problem };
     created = true;
-    ({ exists, usable } = await state());
+    ({ exists, usable, trusted } = await state());
     if (!exists) return { created, problem: `the extension ${language} brings no language of that name` };
   }
   return {
@@ -94,6 +102,8 @@ async function provide(
     problem:
       usable === true
         ? null
-        : `the role that owns it may not use the language: grant usage on language ${language}`,
+        : trusted === true
+          ? `the role that owns it may not use the language: grant usage on language ${language}`
+          : 'only a superuser may write functions in the language: install as one',
   };
 }

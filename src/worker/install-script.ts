@@ -60,9 +60,25 @@ const pinStartProcedure = Object.entries(startProcedure)
   )
   .join('\n');
 
+/**
+ * Only a superuser may write functions in maint_v8. The owner of schema maint, whose role is set, gets them afterwards.
+ */
+const becomeSuperuser = `
+select pg_catalog.set_config('maint.owner', current_user, true), pg_catalog.set_config('role', 'none', true);`;
+const giveToOwner = `
+do $give$
+declare
+  owner constant text := pg_catalog.current_setting('maint.owner');
+begin
+  execute pg_catalog.format('alter function maint.dispatch(jsonb) owner to %I', owner);
+  execute pg_catalog.format('alter function maint.query_risk(text) owner to %I', owner);
+  perform pg_catalog.set_config('role', owner, true);
+end
+$give$;`;
+
 /** Creates or replaces the functions that hold the bundles. Bodies are checked here: a broken engine shows at once. */
 export function createDispatcher(manifest: Manifest, engine: Exclude<Engine, 'worker'>): string {
-  return `
+  return `${engine === 'maint_v8' ? becomeSuperuser : ''}
 select ${setConfigList(startProcedure, 'transaction')};
 set local check_function_bodies = on;
 create or replace function maint.dispatch(request jsonb) returns jsonb
@@ -74,7 +90,7 @@ set local check_function_bodies = on;
 create or replace function maint.query_risk(query text) returns jsonb
 language ${engine} volatile as ${dollarQuoted(`\n${manifest.queryRiskBody}\n`, 'bundle')};
 set local check_function_bodies = off;
-${engine === 'plv8' ? pinStartProcedure : ''}
+${engine === 'plv8' ? pinStartProcedure : giveToOwner}
 `;
 }
 
@@ -189,8 +205,12 @@ $owner$;`;
 
 /** Picks the engine in SQL, from the languages that exist. */
 function dispatcherByLanguage(manifest: Manifest): string {
+  const usable = {
+    plv8: `pg_catalog.getdatabaseencoding() = 'UTF8'`,
+    maint_v8: `exists (select from pg_catalog.pg_roles where rolname = session_user and rolsuper)`,
+  };
   const create = (engine: Exclude<Engine, 'worker'>): string =>
-    `  if exists (select from pg_catalog.pg_language where lanname = '${engine}') then
+    `  if ${usable[engine]} and exists (select from pg_catalog.pg_language where lanname = '${engine}') then
     execute ${dollarQuoted(createDispatcher(manifest, engine).replaceAll(/^set local .*\n/gm, ''), 'sql')};
     perform pg_catalog.set_config('maint.engine', '${engine}', true);
     return;

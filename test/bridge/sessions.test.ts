@@ -186,14 +186,14 @@ test('code that one role left behind can’t use the rights of another', async (
   );
   try {
     await session.client.query(
-      `set role ${role};
-       create function sly() returns text language maint_v8 as $$
+      `create function sly() returns text language maint_v8 as $$
          globalThis.seen = [];
          const spy = () => { try { seen.push(plv8.execute('select s from secret')[0].s) } catch (e) { seen.push(e.sqlerrcode) } };
          Promise.resolve().then(spy);
          plv8.execute('select as_owner()');
          Promise.resolve().then(() => Promise.resolve()).then(spy) $$;
-       create function seen() returns jsonb language maint_v8 as $$ return globalThis.seen $$`,
+       create function seen() returns jsonb language maint_v8 as $$ return globalThis.seen $$;
+       alter function sly() owner to ${role}; alter function seen() owner to ${role}; set role ${role}`,
     );
     await session.value('select sly()');
     await session.value('select as_owner()');
@@ -289,4 +289,30 @@ test('the first call in a session and later ones are quick', async (t) => {
   t.log(`first call ${Math.min(...first).toFixed(1)} ms, later ones ${(later * 1000).toFixed(1)} µs`);
   t.true(Math.min(...first) < 1000);
   t.true(later < 0.3);
+});
+
+test('only a superuser may write functions in the language; whoever is given one may run it', async (t) => {
+  const session = await openSession(t);
+  const role = `author_${String(await session.processId())}`;
+  await session.client.query(
+    `create role ${role}; grant create, usage on schema public to ${role};
+     create function given() returns text language maint_v8 as $$ return plv8.execute('select current_user as u')[0].u $$;
+     alter function given() owner to ${role}; set role ${role}`,
+  );
+  try {
+    t.false(
+      await session.value(`select lanpltrusted from pg_catalog.pg_language where lanname = 'maint_v8'`),
+    );
+    t.is(
+      (await session.refusal('create function mine() returns int language maint_v8 as $$ return 1 $$')).code,
+      '42501',
+    );
+    t.is((await session.refusal('grant usage on language maint_v8 to public')).code, '42809');
+    t.is((await session.refusal('do language maint_v8 $$ return 1 $$')).code, '42501');
+    for (const setting of ['memory_limit', 'kill_after'])
+      t.is((await session.refusal(`set maint_v8.${setting} = 200`)).code, '42501', setting);
+    t.is(await session.value('select given()'), role);
+  } finally {
+    await session.client.query(`reset role; drop owned by ${role}; drop role ${role}`);
+  }
 });

@@ -183,7 +183,7 @@ test('sequences are judged against their range and the narrowest column they fil
   const findings = await openFindings(database, 'integrity.sequence_near_end');
   const exhausted = findings.find(({ object_name }) => object_name === 'identity_id_seq')!;
   t.is(exhausted.severity, 'critical');
-  t.is(exhausted.detail['values_left'], 0);
+  t.is(exhausted.detail['values_left'], '0');
   t.is(findings.find(({ object_name }) => object_name === 'small')!.severity, 'warning');
   const locks = await database.query(
     `select from pg_locks l join pg_class c on c.oid = l.relation

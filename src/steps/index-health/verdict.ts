@@ -42,7 +42,7 @@ export function sizeText(bytes: number): string {
 }
 
 export function bloatText({ bloat_percent, low, high }: Known): string {
-  return `${oneDecimal(Math.max(0, bloat_percent))} % (± ${oneDecimal(errorPoints({ low, high }))})`;
+  return `${oneDecimal(Math.max(0, bloat_percent))} % (+/- ${oneDecimal(errorPoints({ low, high }))})`;
 }
 
 function isUnderutilized(index: InventoryIndex, days: number): boolean {

@@ -24,7 +24,8 @@ interface Position {
   sequence: string;
   quoted: string;
   percent: number;
-  values_left: number;
+  /** As text: there may be more than a number of JavaScript counts exactly. */
+  values_left: string;
   column: string | null;
 }
 
@@ -97,7 +98,7 @@ function positionsQuery(sequences: readonly Sequence[]): string {
   select pg_catalog.jsonb_build_object('oid', m.oid::int8, 'schema', n.nspname, 'sequence', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'percent', round(100 * greatest(0, m.total - m.remaining) / m.total, 2),
-      'values_left', greatest(0, m.remaining),
+      'values_left', greatest(0, m.remaining)::text,
       'column', m.column_name) as row
   from measured as m
   join pg_catalog.pg_class as c on c.oid = m.oid

@@ -43,7 +43,7 @@ export function figuresOf(pattern: SeenPattern, allMs: number): Figures {
 
 function shown(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
-  return line.length <= shownLength ? line : `${line.slice(0, shownLength - 1)}…`;
+  return line.length <= shownLength ? line : `${line.slice(0, shownLength - 3)}...`;
 }
 
 function times(calls: number): string {
