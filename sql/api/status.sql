@@ -5,10 +5,12 @@
 --  "running": {"pid", "since", "role", "application"} | null, "bypasses": [{"feature", "reason", "bypassed_by", "since", "until"}],
 --  "open_findings": {"critical", "warning", "info", "muted"},
 --  "unexamined": {"open", "accepted", "not_yet", "chosen"}, "queued_actions": count,
---  "queued_runs": count, "worker": {"alive": count, "last_seen", "workers": [...]} | null}
+--  "queued_runs": count, "worker": {"alive": count, "last_seen", "workers": [...]} | null,
+--  "problems": [{"problem", "detail", "fix"}]}
 -- next_due_at is when a worker runs maintenance by itself, where one is alive; null while none will: disabled, not
 -- scheduled, or everything bypassed for ever. open_findings counts a muted finding under muted only. queued_runs wait for a
 -- worker (engine worker). worker is null when none has reported within a day; one is alive while it was seen within 90 s.
+-- problems is what keeps it from doing its work, as maint.problems has it; engine_version is null where the language is gone.
 create or replace function maint.status()
 returns jsonb
 language sql
@@ -55,6 +57,7 @@ as $function$
         'chosen', count(*) filter (where g.state = 'chosen'))
       from maint.gaps as g),
     'queued_actions', (select count(*) from maint.action as a where a.status = 'queued'),
+    'problems', maint.problems(),
     'queued_runs', (select count(*) from maint.run_log as r where r.status = 'queued'),
     'worker', (
       select jsonb_build_object(

@@ -1,4 +1,4 @@
--- Queues the scheduled run where it is due, and gives each run that waits for a worker (engine worker) and has lost its
+-- Ends runs that have waited too long, queues the scheduled run where it is due, and gives each run that waits for a worker (engine worker) and has lost its
 -- job, or was queued before there was a queue, a new one. Any number of workers may call it: the queue maint_run keeps a
 -- second scheduled run out while one waits or is under way, and after that the run's own guards say that it is not due.
 -- Returns {"seconds": until a run is due | null for never, "corrected": rows whose times were in the future}.
@@ -12,6 +12,7 @@ declare
   corrected constant bigint := maint.correct_future_times();
   due constant timestamptz := maint.next_due_at();
 begin
+  perform maint.end_stale_runs();
   perform maint.enqueue_run(r.run_id) from maint.run_log as r
   where r.status = 'queued' and not exists (
     select from maint_boss.job as j

@@ -47,6 +47,7 @@ begin
       last_start, every, last_start + every));
   end if;
 
+  perform maint.end_stale_runs();
   return pg_catalog.jsonb_build_object('request', pg_catalog.jsonb_build_object(
     'now', pg_catalog.clock_timestamp(),
     'server_version', pg_catalog.current_setting('server_version_num')::int,

@@ -15,6 +15,8 @@ export const sqlstate = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
+  uniqueViolation: '23505',
+  duplicateObject: '42710',
   undefinedObject: '42704',
   undefinedFunction: '42883',
   undefinedTable: '42P01',
@@ -27,6 +29,7 @@ export const sqlstate = {
   queryCanceled: '57014',
   adminShutdown: '57P01',
   crashShutdown: '57P02',
+  internalError: 'XX000',
   dataCorrupted: 'XX001',
   indexCorrupted: 'XX002',
   /** Ours, of class PM, which PostgreSQL does not use: done on purpose, to roll a subtransaction back. */

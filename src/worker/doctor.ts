@@ -1,9 +1,11 @@
 /** What keeps pg-maint from doing all it could in a database, and the command that mends each. */
 import type pg from 'pg';
+import { sqlstate } from '../core/sqlstate.ts';
 import { queryRow } from './connection.ts';
 import { checkAccess } from './doctor-access.ts';
 import { ok } from './doctor-check.ts';
 import type { Check } from './doctor-check.ts';
+import { sqlstateOf } from './errors.ts';
 import type { Engine } from './install-script.ts';
 import { readManifest } from './manifest.ts';
 import { privilegeNeeds } from './privileges.ts';
@@ -13,7 +15,8 @@ interface Server {
   number: number;
   standby: boolean;
   database: string;
-  preloaded: string[];
+  /** Null where this role may not see it. */
+  preloaded: string[] | null;
   track_counts: boolean;
   autovacuum: boolean;
   plv8: boolean;
@@ -26,9 +29,12 @@ async function serverFacts(client: pg.ClientBase): Promise<Server> {
     `select pg_catalog.current_setting('server_version') as version,
        pg_catalog.current_setting('server_version_num')::int as number,
        pg_catalog.pg_is_in_recovery() as standby, pg_catalog.current_database()::text as database,
-       (select coalesce(pg_catalog.array_agg(pg_catalog.btrim(l.name)) filter (where l.name <> ''), '{}')
-        from pg_catalog.unnest(pg_catalog.string_to_array(
-          pg_catalog.current_setting('shared_preload_libraries'), ',')) as l (name)) as preloaded,
+       (select case when s.setting is not null then array(
+            select pg_catalog.btrim(l.name) from pg_catalog.unnest(pg_catalog.string_to_array(s.setting, ',')) as l (name)
+            where l.name <> '')
+          end
+        from (values (1)) as one (row)
+        left join pg_catalog.pg_settings as s on s.name = 'shared_preload_libraries') as preloaded,
        pg_catalog.current_setting('track_counts')::boolean as track_counts,
        pg_catalog.current_setting('autovacuum')::boolean as autovacuum,
        exists (select from pg_catalog.pg_available_extensions as e where e.name = 'plv8') as plv8,
@@ -73,31 +79,41 @@ function checkServer(server: Server): Check[] {
   return checks;
 }
 
-function preload(server: Server, library: string): string {
-  const all = [...server.preloaded, library].map((each) => `'${each.replaceAll("'", "''")}'`).join(', ');
+function preload(preloaded: readonly string[], library: string): string {
+  const all = [...preloaded, library].map((each) => `'${each.replaceAll("'", "''")}'`).join(', ');
   return `alter system set shared_preload_libraries = ${all}; -- then restart the server`;
 }
 
-function checkPreload(server: Server): Check {
-  return server.preloaded.includes('pg_stat_statements')
-    ? ok('preload', `shared_preload_libraries: ${server.preloaded.join(', ')}`)
+function checkPreload({ preloaded }: Server): Check {
+  if (preloaded === null)
+    return {
+      about: 'preload',
+      status: 'advice',
+      says: 'not looked at: shared_preload_libraries is for members of pg_read_all_settings to see',
+      fix: null,
+    };
+  return preloaded.includes('pg_stat_statements')
+    ? ok('preload', `shared_preload_libraries: ${preloaded.join(', ')}`)
     : {
         about: 'preload',
         status: 'problem',
         says: 'pg_stat_statements is not preloaded: query patterns and the workload by statement are not seen',
-        fix: preload(server, 'pg_stat_statements'),
+        fix: preload(preloaded, 'pg_stat_statements'),
       };
 }
 
-function checkEngine(engine: Engine, server: Server): Check {
-  if (engine !== 'worker') return ok('engine', `${engine}: checks run in the server`);
+function checkEngine({ engine, problems }: State, server: Server): Check[] {
+  const missing = problems?.find(({ problem }) => problem === 'engine_missing');
+  if (missing) return [{ about: 'engine', status: 'problem', says: missing.detail, fix: missing.fix }];
+  if (engine !== 'worker') return [ok('engine', `${engine}: checks run in the server`)];
   const better = server.plv8 ? 'plv8' : server.maint_v8 ? 'maint_v8' : null;
-  return {
+  const advice: Check = {
     about: 'engine',
     status: 'advice',
     says: 'worker: this server runs no JavaScript, so checks come from outside and maint.run() needs a worker',
     fix: better === null ? null : `create extension ${better}; -- then: pg-maint install`,
   };
+  return [advice];
 }
 
 interface State {
@@ -108,6 +124,8 @@ interface State {
   bypasses: { feature: string; until: string }[];
   last_run: { started_at: string } | null;
   overdue: boolean;
+  /** Absent in what an older version has installed. */
+  problems?: { problem: string; detail: string; fix: string }[];
 }
 
 function checkWorker({ worker }: State, own: string): Check {
@@ -174,7 +192,7 @@ async function checkInstallation(client: pg.Client, server: Server): Promise<Che
           says: `the database has pg-maint ${state.version} and this program is ${own}`,
           fix: 'pg-maint install URL',
         },
-    checkEngine(state.engine, server),
+    ...checkEngine(state, server),
     checkWorker(state, own),
     checkRuns(state),
   ];
@@ -246,5 +264,11 @@ export async function examine(client: pg.Client): Promise<Check[]> {
   const checks = [...checkServer(server), checkPreload(server)];
   const { checks: access, goOn } = await checkAccess(client);
   if (!goOn) return [...access, ...checks];
-  return [...access, ...checks, ...(await checkInstallation(client, server)), await checkRoles(client)];
+  try {
+    return [...access, ...checks, ...(await checkInstallation(client, server)), await checkRoles(client)];
+  } catch (error) {
+    if (sqlstateOf(error) !== sqlstate.insufficientPrivilege) throw error;
+    const says = `this role may not look at all of it: ${(error as Error).message}`;
+    return [...access, ...checks, { about: 'access', status: 'problem', says, fix: 'pg-maint install URL' }];
+  }
 }

@@ -37,7 +37,6 @@ export async function createExtension(
   } catch (error) {
     const code = sqlstateOf(error);
     if (code === null || !unusable.test(code)) throw error;
-    journal.lines.pop();
     await client.query('rollback to savepoint extension');
     return (error as Error).message;
   }

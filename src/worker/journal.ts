@@ -11,8 +11,8 @@ export class Journal {
 
   /** Runs a statement and remembers it. */
   async perform(statement: string): Promise<void> {
-    this.lines.push(`${statement};`);
     await this.#client.query(statement);
+    this.lines.push(`${statement};`);
   }
 
   /** For what would be too long to read, as one line. */

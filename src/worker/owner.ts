@@ -1,7 +1,8 @@
 /** The role that owns an installation: which one it is, how it is made, and what it is granted. */
 import pg from 'pg';
 import { queryRow } from './connection.ts';
-import { CouldNotRun } from './errors.ts';
+import { sqlstate } from '../core/sqlstate.ts';
+import { CouldNotRun, sqlstateOf } from './errors.ts';
 import type { Journal } from './journal.ts';
 import { defaultOwner, trustedOwners } from './trust.ts';
 
@@ -50,19 +51,42 @@ async function roleFacts(client: pg.ClientBase, role: string): Promise<RoleFacts
   return rows[0] ?? null;
 }
 
+/** duplicate_object, unique_violation, and "tuple concurrently updated", which has no code of its own. */
+const doneByAnother = new Set<string>([
+  sqlstate.duplicateObject,
+  sqlstate.uniqueViolation,
+  sqlstate.internalError,
+]);
+
+/**
+ * Roles and memberships are of the whole server, and an installation in another database may do the same at the same time:
+ * the server lets one wait for the other's end, and fail then. False where that came to pass, and nothing was done.
+ */
+async function unlessAnotherDoes(client: pg.ClientBase, work: () => Promise<void>): Promise<boolean> {
+  await client.query('savepoint shared');
+  try {
+    await work();
+  } catch (error) {
+    if (!doneByAnother.has(sqlstateOf(error) ?? '')) throw error;
+    await client.query('rollback to savepoint shared');
+    return false;
+  }
+  await client.query('release savepoint shared');
+  return true;
+}
+
 /** Makes the role that owns an installation by default, or takes the one that is there if nobody else can act as it. */
 async function provideDefaultOwner(client: pg.ClientBase, journal: Journal): Promise<void> {
   let facts = await roleFacts(client, defaultOwner);
   if (facts === null) {
-    // Roles are of the whole server: two installations in two databases must not make it at once.
-    await client.query('lock table pg_catalog.pg_authid in share row exclusive mode');
-    facts = await roleFacts(client, defaultOwner);
-  }
-  if (facts === null) {
-    await journal.perform(
-      `create role ${defaultOwner} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`,
+    const made = await unlessAnotherDoes(client, () =>
+      journal.perform(
+        `create role ${defaultOwner} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`,
+      ),
     );
-    return;
+    if (made) return;
+    facts = await roleFacts(client, defaultOwner);
+    if (facts === null) throw new Error(`role ${defaultOwner} was made and dropped by others meanwhile`);
   }
   const fix = `alter role ${defaultOwner} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls;`;
   if (facts.attributes.length > 0)
@@ -156,10 +180,13 @@ export async function grantNeeds(
   engine: string,
   journal: Journal,
 ): Promise<void> {
-  if ((await missingGrants(client, owner, engine)).length === 0) return;
-  // Memberships are of the whole server, and two installations that grant the same at once would fail.
-  await client.query('lock table pg_catalog.pg_auth_members in share row exclusive mode');
-  for (const statement of await missingGrants(client, owner, engine)) await journal.perform(statement);
+  // One that does not help, to a role that inherits nothing, is not tried again: it stays among the needs that are told.
+  const tried = new Set<string>();
+  for (;;) {
+    const next = (await missingGrants(client, owner, engine)).find((grant) => !tried.has(grant));
+    if (next === undefined) return;
+    if (await unlessAnotherDoes(client, () => journal.perform(next))) tried.add(next);
+  }
 }
 
 /** Gives all that is in our schemas to another role. As a superuser, after the old owner was found to be trusted. */

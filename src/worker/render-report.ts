@@ -96,6 +96,7 @@ export interface Status {
   open_findings: { critical: number; warning: number; info: number; muted: number };
   unexamined: { open: number; accepted: number; not_yet: number; chosen: number };
   queued_actions: number;
+  problems: { problem: string; detail: string; fix: string }[];
 }
 
 function unexaminedText({ open, accepted, not_yet: notYet, chosen }: Status['unexamined']): string {
@@ -132,6 +133,10 @@ export function renderStatus(status: Status): string {
     ],
     ['not examined', unexaminedText(status.unexamined)],
     ['queued actions', String(status.queued_actions)],
+    ...status.problems.map(({ detail, fix }): [string, string] => [
+      'problem',
+      `${printable(detail)}\n${printable(fix)}`,
+    ]),
   ]);
 }
 

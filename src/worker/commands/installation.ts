@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { queryRow } from '../connection.ts';
 import { install } from '../install.ts';
 import type { InstallOptions } from '../install.ts';
+import { readManifest } from '../manifest.ts';
 import { renderInstall, renderStatus, renderUninstall } from '../render-report.ts';
 import type { Status } from '../render-report.ts';
 import { uninstall } from '../uninstall.ts';
@@ -50,6 +51,13 @@ export function addInstallationCommands(program: Command, { output }: CommandHos
       const { status } = await withInstallation(targetOf(database, flags), (client) =>
         queryRow<{ status: Status }>(client, 'select maint.status() as status'),
       );
+      const own = readManifest().version;
+      if (status.version !== own)
+        status.problems.unshift({
+          problem: 'program_version',
+          detail: `the database has pg-maint ${status.version} and this program is ${own}`,
+          fix: 'pg-maint install URL',
+        });
       if (flags.json) printJson(output, status);
       else output.write(renderStatus(status));
     });

@@ -7,7 +7,6 @@ import { queryRow } from '../connection.ts';
 import { CouldNotRun } from '../errors.ts';
 import { listGaps } from '../gaps.ts';
 import { runOverConnection } from '../host.ts';
-import type { Engine } from '../install.ts';
 import { LiveLine } from '../live-line.ts';
 import { readManifest } from '../manifest.ts';
 import { printable } from '../printable.ts';
@@ -73,14 +72,15 @@ async function followSteps(client: pg.Client, line: LiveLine): Promise<() => voi
 }
 
 async function perform(client: pg.Client, flags: RunFlags): Promise<JsonObject> {
-  const { engine, version } = await queryRow<{ engine: Engine; version: string }>(
+  const { in_database, version } = await queryRow<{ in_database: boolean; version: string }>(
     client,
-    `select s.status ->> 'engine' as engine, s.status ->> 'version' as version
+    `select s.status ->> 'version' as version,
+       pg_catalog.to_regprocedure('maint.dispatch(jsonb)') is not null as in_database
      from (select maint.status() as status) as s`,
   );
   const own = readManifest().version;
   const { force, only, dryRun } = flags;
-  if (engine !== 'worker') {
+  if (in_database) {
     const { result } = await queryRow<{ result: JsonObject }>(
       client,
       'select maint.run($1, $2, $3) as result',

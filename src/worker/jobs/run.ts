@@ -5,7 +5,6 @@ import { mayBeRecorded } from '../../core/sqlstate.ts';
 import type { JsonObject } from '../../steps/step.ts';
 import { queryRow } from '../connection.ts';
 import { runOverConnection } from '../host.ts';
-import type { Engine } from '../install-script.ts';
 import { defineJob } from './job.ts';
 
 interface RunJob {
@@ -17,7 +16,8 @@ interface RunJob {
 }
 
 interface Installation {
-  engine: Engine;
+  /** The checks can run in the server. Not so with engine worker, and where the engine's language was dropped since. */
+  in_database: boolean;
   version: string;
 }
 
@@ -69,9 +69,12 @@ export default defineJob<RunJob>({
   async perform(client, job, { version }) {
     const installation = await queryRow<Installation>(
       client,
-      'select engine, version from maint.installation',
+      `select version, pg_catalog.to_regprocedure('maint.dispatch(jsonb)') is not null as in_database
+       from maint.installation`,
     );
-    if (installation.engine !== 'worker') return summary(await runInDatabase(client, job));
+    // One that was queued has its row, also where the language has come since.
+    if (job.run_id === undefined && installation.in_database)
+      return summary(await runInDatabase(client, job));
     // The steps that run are this program's, and the tables and settings they need are the database's.
     if (installation.version !== version)
       throw new Error(`the database has pg-maint ${installation.version} and this worker is ${version}`);
