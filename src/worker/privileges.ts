@@ -40,7 +40,8 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
         join pg_catalog.pg_roles as r on r.oid = c.relowner
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
         where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-          and not pg_catalog.pg_has_role(r.oid, 'usage')
+          -- A worker acts as the table's owner, which the role that it has logged in as must be able to.
+          and not pg_catalog.pg_has_role(session_user, r.oid, 'member')
       ) as o
     ), needs (position, need, have, steps, purpose, statement) as (
       select 1, 'pg_monitor', pg_catalog.pg_has_role('pg_monitor', 'usage'), array[2, 3, 4, 5, 7, 8, 11, 13],
@@ -56,7 +57,7 @@ export async function privilegeNeeds(client: pg.Client): Promise<PrivilegeNeed[]
       select 3, 'ownership of the tables', o.all_ours, array[2, 3, 6, 7, 9],
         'actions on the tables of others: dropping and rebuilding indexes, analyze',
         -- Never a superuser's role: that would give away everything.
-        coalesce('grant ' || o.grantable || pg_catalog.format(' to %I;', r.name),
+        coalesce('grant ' || o.grantable || pg_catalog.format(' to %I;', session_user),
           '-- they belong to a superuser: give them another owner, or let a superuser own pg-maint')
       from role as r, owners as o
       union all

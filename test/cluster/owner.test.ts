@@ -12,7 +12,7 @@ test('maint_owner is granted what the steps need, taken where it is safe, and re
   const client = await cluster.connect();
   const attributes = async (): Promise<unknown[]> =>
     (
-      await client.query(
+      await client.query<Record<string, boolean>>(
         `select rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls
          from pg_roles where rolname = 'maint_owner'`,
       )

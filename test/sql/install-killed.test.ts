@@ -34,25 +34,25 @@ async function killedAfter(
   const { default: pg } = await import('pg');
   const query = pg.Client.prototype.query as (...given: unknown[]) => unknown;
   let count = 0;
-  let reached = false;
+  const at = { reached: false };
   const killer = await database.client();
   // In the client, so that the moment is the same each time: before it sends that statement its backend is gone.
   pg.Client.prototype.query = async function (this: unknown, ...given: unknown[]): Promise<unknown> {
     if (this !== killer && ++count === statements) {
-      reached = true;
+      at.reached = true;
       await query.call(
         killer,
         `select pg_terminate_backend(a.pid, 5000) from pg_stat_activity as a
          where a.datname = current_database() and a.pid <> pg_backend_pid() and a.application_name <> 'test'`,
       );
     }
-    return await (query.apply(this, given) as Promise<unknown>);
+    return await query.apply(this, given);
   } as typeof pg.Client.prototype.query;
   try {
     await work();
     return false;
   } catch (error) {
-    if (!reached) throw error;
+    if (!at.reached) throw error;
     return true;
   } finally {
     pg.Client.prototype.query = query as typeof pg.Client.prototype.query;

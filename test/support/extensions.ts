@@ -1,4 +1,3 @@
-import { readManifest } from '../../src/worker/manifest.ts';
 import { install } from '../../src/worker/install.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -12,7 +11,5 @@ export async function createExtensions(
   where = '',
 ): Promise<void> {
   for (const name of names) await database.query(`create extension ${name} ${where}`);
-  // Raw pages are read by superusers alone while schema maint_privileged has no function for it.
-  const asSuperuser = names.includes('pageinspect') && readManifest().privileged.length === 0;
-  await install(database.url, asSuperuser ? { owner: 'postgres' } : {});
+  await install(database.url);
 }

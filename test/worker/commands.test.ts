@@ -2,7 +2,6 @@ import test from 'ava';
 import { main } from '../../src/worker/cli.ts';
 import { command } from '../support/cli.ts';
 import { install } from '../../src/worker/install.ts';
-import { readManifest } from '../../src/worker/manifest.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { startWorker } from '../support/worker.ts';
@@ -116,7 +115,7 @@ test('doctor names what is missing and how to mend it', async (t) => {
   for (const { about, fix } of checks)
     if (about === 'privileges' && fix?.startsWith('create extension') === true) await database.query(fix);
   // pageinspect's functions are for superusers: an installation by one lets the owner use it.
-  await install(database.url, readManifest().privileged.length === 0 ? { owner: 'postgres' } : {});
+  await install(database.url);
   await database.query('select maint.run(force => true)');
   startWorker(t, database);
   while ((await database.query('select from maint.worker')).length === 0)

@@ -23,8 +23,8 @@ async function problems(database: TestDatabase): Promise<Problem[]> {
 /** The name of the engine whose language was dropped with all that is written in it, and the statement that makes it again. */
 async function dropLanguage(database: TestDatabase): Promise<{ engine: string; again: string }> {
   const [row] = await database.query<{ engine: string; extension: string | null; again: string }>(`
-    select l.lanname as engine, e.extname as extension, format('create trusted language %I handler %s validator %s',
-      l.lanname, h.name, v.name) as again
+    select l.lanname as engine, e.extname as extension, format('create %s language %I handler %s validator %s',
+      case when l.lanpltrusted then 'trusted' else '' end, l.lanname, h.name, v.name) as again
     from maint.installation as i
     join pg_language as l on l.lanname = i.engine
     left join pg_depend as d on d.classid = 'pg_language'::regclass and d.objid = l.oid and d.deptype = 'e'
