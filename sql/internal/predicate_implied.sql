@@ -1,6 +1,7 @@
 -- Whether every row of index premise must be in index conclusion: the first one's predicate implies the second one's,
 -- as the planner proves it when it asks whether a partial index may serve a query. Both are of the same table. null
--- where it can't be said now.
+-- where it can't be said now. False, not proven, where a predicate has anything that is not the server's own: planning
+-- runs immutable functions of constants, and domains and composite types have such in their checks and columns.
 create or replace function maint.predicate_implied(premise oid, conclusion oid)
 returns boolean
 language plpgsql
@@ -9,31 +10,55 @@ set search_path = pg_catalog, pg_temp
 set constraint_exclusion = on
 as $function$
 declare
+  -- Objects of initdb have smaller numbers.
+  first_of_users constant oid := 16384;
   contradiction text;
   plan json;
 begin
-  -- The planner runs immutable functions of constants: only the server's own may run with our rights.
+  -- Functions, operators, types, collations: pg_depend has all that is not pinned. The table and its columns are judged below.
   if exists (
     select from pg_catalog.pg_depend as d
     where d.classid = 'pg_catalog.pg_class'::regclass and d.objid in (premise, conclusion)
-      and d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass))
+      and d.refobjid >= first_of_users
+      and d.refclassid <> all (array['pg_catalog.pg_class'::regclass, 'pg_catalog.pg_constraint'::regclass,
+        'pg_catalog.pg_extension'::regclass]))
+    or exists (
+      select from pg_catalog.pg_depend as d
+      join pg_catalog.pg_index as i on i.indexrelid = d.objid
+      left join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = d.refobjsubid
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid in (premise, conclusion)
+        and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid >= first_of_users
+        and (d.refobjid <> i.indrelid and d.deptype <> 'P' and d.deptype <> 'S'
+          or a.atttypid >= first_of_users or a.attcollation >= first_of_users))
   then
     return false;
   end if;
 
-  -- No row can be in the first index and not in the second: where the planner sees that, it does not even look.
-  -- Asked of an empty set of the table's row type, for planning the table itself would run all its expressions.
+  -- No row can be in the first index and not in the second: where the planner sees that, it does not even look. Asked of
+  -- an empty set with the columns of the server's own types, named as the table is: planning the table itself, or its row
+  -- type, would run all its expressions.
   select pg_catalog.format(
-      'explain (format json, costs off) select from pg_catalog.jsonb_populate_recordset(null::%I.%I, ''[]'') as %I '
+      'explain (format json, costs off) select from pg_catalog.json_to_recordset(''[]'') as %I (%s) '
         'where (%s) and (%s) is not true',
-      n.nspname, t.relname, t.relname,
-      pg_catalog.pg_get_expr(p.indpred, p.indrelid), pg_catalog.pg_get_expr(c.indpred, c.indrelid))
+      t.relname, (
+        select pg_catalog.string_agg(pg_catalog.format('%I %s%s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
+            case when a.attcollation <> 0 and a.attcollation <> 100
+              then pg_catalog.format(' collate pg_catalog.%I', c.collname) else '' end), ', ' order by a.attnum)
+        from pg_catalog.pg_attribute as a
+        left join pg_catalog.pg_collation as c on c.oid = a.attcollation
+        where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+          and a.atttypid < first_of_users and a.attcollation < first_of_users),
+      p.predicate, c.predicate)
   into contradiction
-  from pg_catalog.pg_index as p
-  join pg_catalog.pg_index as c on c.indrelid = p.indrelid and c.indexrelid = conclusion
+  from (
+    select i.indrelid, pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
+    from pg_catalog.pg_index as i where i.indexrelid = premise and i.indpred is not null) as p
+  join (
+    select i.indrelid, pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
+    from pg_catalog.pg_index as i where i.indexrelid = conclusion and i.indpred is not null) as c on c.indrelid = p.indrelid
   join pg_catalog.pg_class as t on t.oid = p.indrelid
-  join pg_catalog.pg_namespace as n on n.oid = t.relnamespace
-  where p.indexrelid = premise and p.indpred is not null and c.indpred is not null;
+  -- A whole row would be another one here.
+  where pg_catalog.strpos(p.predicate || c.predicate, '.*') = 0;
   if contradiction is null then
     return null;
   end if;

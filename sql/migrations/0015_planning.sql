@@ -38,3 +38,7 @@ comment on column maint.plan_set_aside.reason is 'What happened.';
 
 alter table maint.query_plan add column reason text;
 comment on column maint.query_plan.reason is 'The problem in words, with the grant that would help where one would.';
+
+-- A run plans nothing any more.
+drop function if exists maint.plan_statement(text, text[], text);
+drop function if exists maint.unsafe_to_plan(jsonb, oid[]);

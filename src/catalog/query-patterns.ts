@@ -56,6 +56,9 @@ export function historyWindow(now: string): Program<HistoryWindow> {
 /** One shape with the sums of its statements. */
 export interface SeenPattern {
   key: string;
+  /** The most called of its texts, and the role whose calls of it took most time. */
+  text_id: number;
+  user_oid: number;
   text: string;
   /** Null where no worker has parsed it, or could not. */
   shape: ParsedStatement | null;
@@ -110,7 +113,11 @@ const patternsQuery = `
     from shaped as p
     group by p.key
   )
-  select pg_catalog.jsonb_build_object('key', g.key, 'text', t.text, 'shape', t.shape, 'parsed_at', t.parsed_at,
+  select pg_catalog.jsonb_build_object('key', g.key, 'text_id', t.text_id,
+      'user_oid', (
+        select n.user_oid::int8 from summed as s join maint.query_statement as n on n.statement_id = s.statement_id
+        where n.text_id = t.text_id order by s.total_exec_ms desc, n.user_oid limit 1),
+      'text', t.text, 'shape', t.shape, 'parsed_at', t.parsed_at,
       'parse_error', t.parse_error, 'own', t.own, 'verb', t.verb, 'statements', g.statements, 'calls', g.calls,
       'total_exec_ms', g.total_exec_ms, 'row_count', g.row_count, 'blocks', g.blocks,
       'temp_blocks_written', g.temp_blocks_written, 'wal_bytes', g.wal_bytes, 'roles', pg_catalog.to_jsonb(g.roles)) as row

@@ -1,82 +1,95 @@
-/** The generic plan of a statement, with and without an index that does not exist (hypopg). */
-import { attemptAndUndo, query, queryOne } from '../core/program.ts';
+/**
+ * Generic plans of statements, with and without an index that does not exist (hypopg). A run plans nothing: planning runs
+ * code of users. The step stores which plans it wants, a worker makes them as the roles that ran the statements, and a later
+ * run reads them.
+ */
+import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import type { Json, JsonObject } from '../steps/step.ts';
-import type { ParsedStatement } from './parsed-statement.ts';
-import type { QueryTable } from './query-tables.ts';
+import type { JsonObject } from '../steps/step.ts';
 
-export interface GenericPlan {
+export interface GenericPlan extends JsonObject {
   cost: number;
   /** Tables it reads from end to end. */
   sequential: { schema: string; table: string }[];
   /** Names of the indexes it uses. */
   indexes: string[];
+  /** The name of the hypothetical index; null where there is none. */
+  index: string | null;
 }
 
-export type Planned = { plan: GenericPlan; index: string | null } | { because: string };
+export type Planned = { plan: GenericPlan } | { because: string };
 
-interface PlanRow {
-  plan?: JsonObject;
-  index?: string | null;
-  error?: string;
-  message?: string;
+/** The schema, table and columns of an index to try. */
+export interface TriedIndex extends JsonObject {
+  schema: string;
+  table: string;
+  columns: string[];
 }
 
-function nodesOf(node: JsonObject): JsonObject[] {
-  const below = (node['Plans'] ?? []) as JsonObject[];
-  return [node, ...below.flatMap(nodesOf)];
+export interface WantedPlan extends JsonObject {
+  text_id: number;
+  user_oid: number;
+  /** {} for the plan as it is. */
+  hypothetical: TriedIndex | Record<string, never>;
 }
 
-function textOf(value: Json | undefined): string {
-  return typeof value === 'string' ? value : '';
+interface Answer extends WantedPlan {
+  plan: GenericPlan | null;
+  problem: string | null;
 }
 
-function summary(plan: JsonObject, tables: readonly QueryTable[]): GenericPlan {
-  const nodes = nodesOf(plan);
-  // Without VERBOSE a plan names no schema; two tables of one name in it are not told apart.
-  const sequential = nodes
-    .filter((node) => node['Node Type'] === 'Seq Scan')
-    .flatMap((node) => {
-      const meant = tables.filter(({ table }) => table === textOf(node['Relation Name']));
-      return meant.length === 1 ? meant.map(({ schema, table }) => ({ schema, table })) : [];
-    });
-  return {
-    cost: Number(plan['Total Cost']),
-    sequential,
-    indexes: nodes.flatMap((node) => ('Index Name' in node ? [textOf(node['Index Name'])] : [])),
-  };
-}
+/** Those that no run has wanted within a day go, and in any case all but this many. */
+const mostRequests = 500;
 
-const safetyQuery = `
-  select pg_catalog.to_jsonb(maint.unsafe_to_plan($1::jsonb, array(
-      select u.oid::oid from pg_catalog.jsonb_array_elements_text($2::jsonb) as u (oid)))) as row
+const requestsQuery = `
+  with wanted as materialized (
+    select distinct w.text_id, w.user_oid::oid as user_oid, w.hypothetical
+    from pg_catalog.jsonb_to_recordset($1::jsonb) as w (text_id int, user_oid int8, hypothetical jsonb)
+    where pg_catalog.pg_column_size(w.hypothetical) <= 1900
+  ), asked as (
+    insert into maint.plan_request as p (text_id, user_oid, hypothetical, requested_at)
+    select w.text_id, w.user_oid, w.hypothetical, $2::timestamptz from wanted as w
+    on conflict (text_id, user_oid, hypothetical) do update set requested_at = excluded.requested_at
+    returning p.text_id, p.user_oid, p.hypothetical, p.plan, p.problem
+  ), forgotten as (
+    delete from maint.plan_request as p using (
+      select o.text_id, o.user_oid, o.hypothetical, o.requested_at,
+        pg_catalog.row_number() over (order by o.requested_at desc, o.text_id, o.user_oid) as place
+      from maint.plan_request as o) as r
+    where p.text_id = r.text_id and p.user_oid = r.user_oid and p.hypothetical = r.hypothetical
+      and (r.place > $3 or r.requested_at < $2::timestamptz - interval '1 day')
+      and not exists (
+        select from wanted as w
+        where w.text_id = p.text_id and w.user_oid = p.user_oid and w.hypothetical = p.hypothetical)
+  )
+  select pg_catalog.jsonb_build_object('text_id', a.text_id, 'user_oid', a.user_oid::int8,
+      'hypothetical', a.hypothetical, 'plan', a.plan, 'problem', a.problem) as row
+  from asked as a
   order by 1`;
 
-const planQuery = `
-  select maint.plan_statement($1, array(
-      select u.name from pg_catalog.jsonb_array_elements_text($2::jsonb) as u (name)), $3) as row
-  order by 1`;
-
-/** Why its plan must not be asked for; null where it may. */
-export function* unsafeToPlan(
-  statement: ParsedStatement,
-  tables: readonly QueryTable[],
-): Program<string | null> {
-  const [because] = yield* query<string | null>(safetyQuery, [
-    statement,
-    tables.map(({ oid }) => String(oid)),
+const keyOf = (textId: number, userOid: number, hypothetical: TriedIndex | null): string =>
+  JSON.stringify([
+    textId,
+    userOid,
+    hypothetical && [hypothetical.schema, hypothetical.table, ...hypothetical.columns],
   ]);
-  return because ?? null;
-}
 
-/** Only for what unsafeToPlan lets pass. `index` is a CREATE INDEX that hypopg pretends to run. Takes no lasting lock. */
-export function* planOf(text: string, tables: readonly QueryTable[], index: string | null): Program<Planned> {
-  const schemas = [...new Set(tables.map(({ schema }) => schema))];
-  const outcome = yield* attemptAndUndo(() => queryOne<PlanRow>(planQuery, [text, schemas, index]));
-  if (!outcome.ok) return { because: outcome.failure.message };
-  const { plan, index: name, message } = outcome.value;
-  if (!plan) return { because: message ?? 'the server gave no plan' };
-  return { plan: summary(plan, tables), index: name ?? null };
+/** Asks a worker for the plans; what comes back tells of each what a worker has answered so far. */
+export function* wantPlans(
+  wanted: readonly WantedPlan[],
+  now: string,
+): Program<(textId: number, userOid: number, index: TriedIndex | null) => Planned> {
+  const answers = wanted.length === 0 ? [] : yield* query<Answer>(requestsQuery, [wanted, now, mostRequests]);
+  const known = new Map(
+    answers.map(({ text_id, user_oid, hypothetical, plan, problem }) => [
+      keyOf(text_id, user_oid, 'table' in hypothetical ? (hypothetical as TriedIndex) : null),
+      { plan, problem },
+    ]),
+  );
+  return (textId, userOid, index) => {
+    const { plan, problem } = known.get(keyOf(textId, userOid, index)) ?? { plan: null, problem: null };
+    return plan === null ? { because: problem ?? 'no worker has planned it yet' } : { plan };
+  };
 }
 
 const hypopgQuery = `

@@ -16,7 +16,7 @@ import { tablesNamed } from '../catalog/query-tables.ts';
 import type { QueryTable, Resolved } from '../catalog/query-tables.ts';
 import { isChatty, judgeSlow, tablesOf } from '../catalog/slow-causes.ts';
 import type { JudgedWith } from '../catalog/slow-causes.ts';
-import { hypopgIsInstalled } from '../catalog/statement-plan.ts';
+import { hypopgIsInstalled, wantPlans } from '../catalog/statement-plan.ts';
 import { tableStatistics } from '../catalog/table-statistics.ts';
 import type { TableStatistics } from '../catalog/table-statistics.ts';
 import { leftToWorker } from '../catalog/worker-alive.ts';
@@ -31,7 +31,7 @@ import {
   slowPatternKind,
 } from './patterns/findings.ts';
 import type { Known } from './patterns/findings.ts';
-import { help } from './patterns/suggestions.ts';
+import { help, triedIndex, wantsPlan } from './patterns/suggestions.ts';
 import { defineStep } from './step.ts';
 import type { Finding, JsonObject, Report } from './step.ts';
 
@@ -280,16 +280,27 @@ export default defineStep({
     const writeCost = yield* writeCosts(now, [...new Set(ideas.map(({ table }) => table.oid))]);
     const hypopg = ideas.length > 0 && (yield* hypopgIsInstalled());
 
+    const planOf = yield* wantPlans(
+      judged.slice(0, plannedPatterns).flatMap(({ pattern, causes, ideas: wanted }) => {
+        const { text_id, user_oid } = pattern;
+        if (known(pattern).unresolved !== null || !wantsPlan({ causes, ideas: wanted }, pattern)) return [];
+        const tried = hypopg ? wanted.map(triedIndex) : [];
+        return [{}, ...tried].map((hypothetical) => ({ text_id, user_oid, hypothetical }));
+      }),
+      now,
+    );
+
     const learned: LearnedPattern[] = [];
     const findings: Finding[] = [];
     for (const [place, { pattern, causes, ideas: wanted }] of judged.entries()) {
       const of = known(pattern);
-      const helped = yield* help(pattern, { causes, ideas: wanted }, of.tables, {
+      const helped = help(pattern, { causes, ideas: wanted }, of.tables, {
         hypopg,
         writeCost,
         workMem,
         notPlannedBecause:
           place < plannedPatterns ? of.unresolved : 'more slow patterns than are planned in one run',
+        planOf: (index) => planOf(pattern.text_id, pattern.user_oid, index),
       });
       learned.push(learnedPattern('slow', pattern, of, helped));
       if (place < listedPatterns) findings.push(slowFinding(pattern, of, helped));

@@ -1,5 +1,7 @@
 /** What tests of step 8 share. */
 import type { JsonObject } from '../../src/steps/step.ts';
+import { planRequests } from '../../src/worker/planning/plan-requests.ts';
+import { SharedSession } from '../../src/worker/shared-session.ts';
 import type { TestDatabase } from './database.ts';
 import { requireDone, run } from './maintenance.ts';
 
@@ -41,4 +43,11 @@ export async function patterns(database: TestDatabase): Promise<Pattern[]> {
 
 export async function configure(database: TestDatabase, key: string, value: number): Promise<void> {
   await database.query('select maint.configure($1, $2)', [`features.pattern_learning.${key}`, String(value)]);
+}
+
+/** What a worker does from time to time: makes the plans that the last run has asked for. */
+export async function planAsked(database: TestDatabase): Promise<void> {
+  const client = await database.client();
+  const onlooker = new SharedSession(await database.client());
+  await planRequests(client, { url: database.url, onlooker, signal: new AbortController().signal });
 }

@@ -124,6 +124,7 @@ export async function trainNow(database: TestDatabase): Promise<JsonObject> {
 export async function plansOfLongAgo(database: TestDatabase): Promise<void> {
   await trainNow(database);
   await database.query(`update maint.query_plan set planned_at = planned_at - interval '6 days'`);
+  await database.query(`update maint.training set finished_at = finished_at - interval '6 days'`);
 }
 
 /** A history in which what is slow is so steadily. */

@@ -1,12 +1,10 @@
-/** What would help a slow shape: indexes tried on its generic plan, with what they cost the writers, and statistics. */
+/** What would help a slow shape: indexes that a worker has tried on its generic plan, with what they cost the writers, and statistics. */
 import { heldBackBecause } from '../../catalog/index-write-cost.ts';
 import type { WriteCostOf } from '../../catalog/index-write-cost.ts';
 import type { SeenPattern } from '../../catalog/query-patterns.ts';
 import type { QueryTable } from '../../catalog/query-tables.ts';
 import type { Cause, IndexIdea, Judged } from '../../catalog/slow-causes.ts';
-import { planOf, unsafeToPlan } from '../../catalog/statement-plan.ts';
-import type { GenericPlan } from '../../catalog/statement-plan.ts';
-import type { Program } from '../../core/program.ts';
+import type { GenericPlan, Planned, TriedIndex } from '../../catalog/statement-plan.ts';
 import type { JsonObject } from '../step.ts';
 
 /** Below this share of the planned cost an index is not worth having: estimates are not better than that. */
@@ -43,22 +41,22 @@ function createIndex({ table, columns }: IndexIdea): string | null {
   return `create index concurrently on ${table.quoted} (${columns.map(({ quoted }) => quoted).join(', ')});`;
 }
 
-function definition({ table, columns }: IndexIdea): string {
-  return `create index on ${table.quoted} (${columns.map(({ quoted }) => quoted).join(', ')})`;
+export function triedIndex({ table, columns }: IndexIdea): TriedIndex {
+  return { schema: table.schema, table: table.table, columns: columns.map(({ name }) => name) };
+}
+
+/** Whether its plan is of any use: to see if it scans, and what an index would change. */
+export function wantsPlan({ causes }: Judged, pattern: SeenPattern): boolean {
+  const scans = causes.some(({ reason }) => reason === 'missing_index' || reason === 'sequential_scan');
+  return scans && pattern.shape !== null;
 }
 
 type Tried = Pick<IndexSuggestion, 'verdict' | 'because' | 'planned_gain'>;
 
-function* tryIndex(
-  pattern: SeenPattern,
-  tables: readonly QueryTable[],
-  before: GenericPlan,
-  idea: IndexIdea,
-): Program<Tried> {
-  const after = yield* planOf(pattern.text, tables, definition(idea));
+function judgeIndex(before: GenericPlan, after: Planned): Tried {
   if ('because' in after) return { verdict: 'unverified', because: after.because, planned_gain: null };
   const gain = before.cost > 0 ? Math.max(0, 1 - after.plan.cost / before.cost) : 0;
-  const used = after.index !== null && after.plan.indexes.includes(after.index);
+  const used = after.plan.index !== null && after.plan.indexes.includes(after.plan.index);
   if (used && gain >= leastGain)
     return { verdict: 'verified', because: null, planned_gain: Math.round(gain * 1000) / 1000 };
   return {
@@ -94,29 +92,25 @@ export interface HelpWith {
   workMem: string;
   /** Why its plan is not asked for; null where it may be. */
   notPlannedBecause: string | null;
+  /** What a worker has planned, without an index (null) and with one. */
+  planOf(index: TriedIndex | null): Planned;
 }
 
-export function* help(
+export function help(
   pattern: SeenPattern,
   judgedAtFirst: Judged,
   tables: readonly QueryTable[],
-  { hypopg, writeCost, workMem, notPlannedBecause }: HelpWith,
-): Program<Helped> {
+  { hypopg, writeCost, workMem, notPlannedBecause, planOf }: HelpWith,
+): Helped {
   let judged = judgedAtFirst;
   let before: GenericPlan | null = null;
   let notPlanned = notPlannedBecause;
-  const scans = judged.causes.some(
-    ({ reason }) => reason === 'missing_index' || reason === 'sequential_scan',
-  );
-  if (notPlanned === null && scans && pattern.shape !== null) {
-    notPlanned = yield* unsafeToPlan(pattern.shape, tables);
-    if (notPlanned === null) {
-      const planned = yield* planOf(pattern.text, tables, null);
-      if ('because' in planned) notPlanned = planned.because;
-      else {
-        before = planned.plan;
-        judged = asPlanned(judged, before, tables);
-      }
+  if (notPlanned === null && wantsPlan(judged, pattern)) {
+    const planned = planOf(null);
+    if ('because' in planned) notPlanned = planned.because;
+    else {
+      before = planned.plan;
+      judged = asPlanned(judged, before, tables);
     }
   }
   const indexes: IndexSuggestion[] = [];
@@ -125,7 +119,7 @@ export function* help(
       before === null
         ? { verdict: 'unverified', because: notPlanned, planned_gain: null }
         : hypopg
-          ? yield* tryIndex(pattern, tables, before, idea)
+          ? judgeIndex(before, planOf(triedIndex(idea)))
           : {
               verdict: 'unverified',
               because: 'hypopg is not installed in this database',

@@ -6,6 +6,7 @@ import heartbeat from './heartbeat.ts';
 import parseStatements from './parse-statements.ts';
 import measureRebuilt from './measure-rebuilt.ts';
 import queryHistory from './query-history.ts';
+import planStatements from './plan-statements.ts';
 import postAlerts from './post-alerts.ts';
 import reconcile from './reconcile.ts';
 import schedule from './schedule.ts';
@@ -18,6 +19,7 @@ export const chores: readonly Chore[] = [
   forgetOld,
   queryHistory,
   parseStatements,
+  planStatements,
   freeDisk,
   postAlerts,
 ];

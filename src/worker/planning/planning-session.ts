@@ -106,7 +106,7 @@ export class PlanningSession {
         await this.#client.query('set transaction read only');
         const { answer } = await queryRow<{ answer: PlanAnswer }>(
           this.#client,
-          `${mark}select pg_temp.explain_generic($1, $2, $3, null) as answer`,
+          `${mark}select pg_temp.explain_generic($1::pg_catalog.text, $2::pg_catalog.int4, $3::pg_catalog.text, null) as answer`,
           [statement, parameters, asNull],
         );
         return answer;
@@ -153,7 +153,7 @@ export class PlanningSession {
              and p.proargtypes = '25'::pg_catalog.oidvector) as schema`,
       );
       if (schema === null) throw new Error('hypopg is not installed in this database');
-      await this.#client.query(`select ${schema}.hypopg_reset()`);
+      await this.#client.query(`select pg_catalog.count(*) from ${schema}.hypopg_reset() as r`);
       this.#hypothetical = null;
       if (index === null) return null;
       const { statement } = await queryRow<{ statement: string }>(
