@@ -61,6 +61,7 @@ with status as (
       when c.critical > 0 then 'critical'
       when c.warning > 0 then 'needs attention'
       when exists (select from gaps as g where g.state = 'open') or exists (select from bypassed)
+          or s.s #>> '{last_run,status}' in ('partial', 'failed')
         then 'unknown: not all was examined'
       when exists (select from gaps as g where g.state = 'not_yet') then 'nothing found yet: not all is known yet'
       else 'healthy' end
@@ -158,6 +159,6 @@ order by l.block, l.place;
 comment on view maint.overview is
   'Is the database healthy, what needs you, what comes next: one screen, 120 columns wide.';
 comment on column maint.overview.topic is
-  'health, needs you, not seen (what could not be examined), bypassed, done, under way, next, worker.';
+  'health, needs you, not seen (what is not examined, and why), bypassed, done, under way, next, worker.';
 comment on column maint.overview.says is 'What is to be said of it, in short lines.';
 comment on column maint.overview.command is 'What to type for it: into psql, or into a shell where it says so.';

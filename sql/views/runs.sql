@@ -28,7 +28,7 @@ order by r.started_at desc, r.run_id desc;
 comment on view maint.runs is 'Maintenance runs, the newest first. maint.result(run_id) has all of one.';
 comment on column maint.runs.run_id is 'Number of the run.';
 comment on column maint.runs.started_at is 'When it began.';
-comment on column maint.runs.status is 'success, partial (a step failed or ran out of time), failed, running; queued or skipped where a worker runs it.';
+comment on column maint.runs.status is 'success, partial (a step failed, or not all was examined: maint.gaps), failed, running; queued or skipped where a worker runs it.';
 comment on column maint.runs.duration_ms is 'Milliseconds it took; null while it runs.';
 comment on column maint.runs.steps_succeeded is 'Steps that did all they had to.';
 comment on column maint.runs.steps_failed is 'Steps that failed, in part or whole, or ran out of time; maint.steps says why.';

@@ -117,7 +117,7 @@ for (const engine of ['best', 'worker'] as const) {
     t.regex(ran.out, /^Not examined: /m);
     t.notRegex(ran.out, /healthy/);
     noRawError(t, ran, 'run');
-    for (const words of [['findings'], ['status'], ['doctor'], ['config', 'show'], ['export', 'forecast']]) {
+    for (const words of [['findings'], ['status'], ['config', 'show'], ['export', 'forecast']]) {
       const answer = await command(...words, url);
       t.true(answer.code < 2, `${words.join(' ')}: ${answer.error}`);
       noRawError(t, answer, words.join(' '));

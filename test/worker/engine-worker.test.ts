@@ -4,7 +4,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { PgBoss } from 'pg-boss';
 import { install } from '../../src/worker/install.ts';
-import type { JsonObject } from '../../src/steps/step.ts';
+import type { Json, JsonObject } from '../../src/steps/step.ts';
 import { loadCorpus, makeFixture } from '../corpus/fixtures.ts';
 import { makeInvalidIndex } from '../support/broken-indexes.ts';
 import { comparable } from '../support/comparable.ts';
@@ -55,7 +55,7 @@ test('maint.run queues the run and says so; the result is there afterwards, and 
   t.is((await call(database, `force => true, "only" => '{3}'`)).run_id, 2);
   startWorker(t, database);
   t.like(await resultOf(database, 1), { status: 'partial', engine: 'worker', run_id: 1 });
-  t.like(await resultOf(database, 2), { status: 'partial', run_id: 2 });
+  t.like(await resultOf(database, 2), { status: 'success', run_id: 2 });
   await waitForRow(database, `select from maint.action where status = 'succeeded'`);
   const counted = [await resultOf(database, 1), await resultOf(database, 2)].map(
     ({ cleanup }) => cleanup['invalid_indexes'],
@@ -108,7 +108,7 @@ test('a dry run gives what it would do, and leaves nothing but that', async (t) 
   startWorker(t, database);
   const { run_id } = await call(database, `force => true, "only" => '{invalid_indexes}', dry_run => true`);
   const result = await resultOf(database, run_id);
-  t.like(result, { status: 'partial', dry_run: true, run_id });
+  t.like(result, { status: 'success', dry_run: true, run_id });
   t.deepEqual(
     result.would_queue!.map(({ kind, target }) => [kind, target['index']]),
     [['drop_index', 'orders_a_key']],
@@ -206,6 +206,15 @@ test('run_and_wait waits for the run and for its actions; without a worker it sa
   );
 });
 
+const workersPart = ['pattern_learning', 'safeguard_metrics', 'predictive_maintenance', 'train_query_risk'];
+
+/** Without what only a worker examines: it is alive in one of the two runs. */
+function leftToSteps(result: object): Json {
+  const { status: _, unexamined: __, steps, ...rest } = result as Record<string, Json>;
+  const kept = Object.entries(steps as JsonObject).filter(([name]) => !workersPart.includes(name));
+  return comparable({ ...rest, steps: Object.fromEntries(kept) });
+}
+
 const fixtures = (await loadCorpus()).filter(({ name }) =>
   ['foreign-keys', 'redundant-btree', 'broken-indexes'].includes(name),
 );
@@ -232,6 +241,6 @@ for (const fixture of fixtures) {
     const { run_id } = await call(database, 'force => true');
     const outside = await resultOf(database, run_id);
     t.true(Object.keys(outside.cleanup).length > 10);
-    t.deepEqual(comparable(outside), comparable(inside as unknown as JsonObject));
+    t.deepEqual(leftToSteps(outside), leftToSteps(inside));
   });
 }

@@ -21,9 +21,9 @@ function reasonOf(notMeasured: string | null): UnexaminedReason {
   return reasons[code] ?? (notMeasured.startsWith('nothing is known here') ? 'not_supported' : 'failed');
 }
 
-function remedyOf(notMeasured: string | null): string | undefined {
-  const extension = /create extension (\w+)/.exec(notMeasured ?? '')?.[1];
-  return extension === undefined ? undefined : `create extension ${extension};`;
+/** The extension that would measure it. */
+function extensionFor(notMeasured: string | null): string | undefined {
+  return /create extension (\w+)/.exec(notMeasured ?? '')?.[1];
 }
 
 const notCounted: Unexamined = {
@@ -36,17 +36,28 @@ const notCounted: Unexamined = {
 /** `judged` are those that are large enough to be. One that needs no measurement, as it has not changed, is examined. */
 export function coverageOf(judged: readonly Looked[], tools: Tools): Coverage {
   const unknown = judged.filter((look) => look.judged.verdict === 'unknown');
-  const groups = new Map<string, { reason: UnexaminedReason; remedy: string | undefined; names: string[] }>();
+  const groups = new Map<
+    string,
+    { reason: UnexaminedReason; extension: string | undefined; names: string[] }
+  >();
   for (const { index, notMeasured } of unknown) {
-    const [reason, remedy] = [reasonOf(notMeasured), remedyOf(notMeasured)];
-    const key = JSON.stringify([reason, remedy]);
-    const group = groups.get(key) ?? { reason, remedy, names: [] };
+    const reason = reasonOf(notMeasured);
+    const extension = reason === 'not_installed' ? extensionFor(notMeasured) : undefined;
+    const key = JSON.stringify([reason, extension]);
+    const group = groups.get(key) ?? { reason, extension, names: [] };
     group.names.push(index.quoted);
     groups.set(key, group);
   }
   return examinedAllBut(judged.length, unknown.length, [
-    ...[...groups.values()].flatMap(({ reason, remedy, names }) =>
-      unexaminedClass('bloat of indexes', reason, names, remedy),
+    ...[...groups.values()].flatMap(({ reason, extension, names }) =>
+      extension === undefined
+        ? unexaminedClass('bloat of indexes', reason, names)
+        : unexaminedClass(
+            `bloat of indexes, without ${extension}`,
+            reason,
+            names,
+            `create extension ${extension};`,
+          ),
     ),
     ...(tools.counts_tracked ? [] : [notCounted]),
   ]);

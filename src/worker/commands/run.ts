@@ -96,11 +96,18 @@ async function perform(client: pg.Client, flags: RunFlags): Promise<JsonObject> 
   return await runOverConnection(client, { force, dryRun, ...(only && { only }) });
 }
 
-function runCode(result: JsonObject, waited: Waited | null, health: number): number {
+/** A step that failed, or was cut off, is no finding and no gap to be left aside. */
+function stepFailed(result: JsonObject): boolean {
+  const steps = Object.values((result['steps'] ?? {}) as Record<string, JsonObject>);
+  return steps.some(({ status }) => status === 'failed' || status === 'timed_out');
+}
+
+function runCode(result: JsonObject, waited: Waited | null, health: number, failOn: FailOn): number {
   if (result['status'] === 'failed') return exitCodes.couldNotRun;
   const actionFailed = waited?.actions.some(({ status }) => status === 'failed') ?? false;
   const unfinished = waited !== null && waited.status !== 'finished';
-  return result['status'] === 'partial' || actionFailed || unfinished ? exitCodes.unhealthy : health;
+  const partial = result['status'] === 'partial' && (failOn !== 'never' || stepFailed(result));
+  return partial || actionFailed || unfinished ? exitCodes.unhealthy : health;
 }
 
 async function run(target: string | undefined, flags: RunFlags, output: Output): Promise<number> {
@@ -135,7 +142,7 @@ async function run(target: string | undefined, flags: RunFlags, output: Output):
       output.write(
         renderRun(result, result['status'] === 'skipped' ? [] : findings, { colour: output.colour }),
       );
-    return runCode(result, waited, healthCode(findings, flags.only ? [] : gaps, flags.failOn));
+    return runCode(result, waited, healthCode(findings, flags.only ? [] : gaps, flags.failOn), flags.failOn);
   });
 }
 
