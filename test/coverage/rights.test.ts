@@ -61,7 +61,7 @@ for (const engine of ['best', 'worker'] as const) {
     const { role, url } = await plainRole(t, database);
     await database.query(`grant create on database ${pg.escapeIdentifier(database.name)} to ${role}`);
     const options: InstallOptions = engine === 'worker' ? { engine } : {};
-    const { owner } = await install(url, options);
+    const { owner, engine: used } = await install(url, options);
     t.is(owner, role);
 
     // A lock that a session of another role holds, of which this one sees that it is there, and no more.
@@ -70,7 +70,7 @@ for (const engine of ['best', 'worker'] as const) {
     await client.connect();
     t.teardown(() => client.end());
     const result = (
-      engine === 'worker'
+      used === 'worker'
         ? await runOverConnection(client, { force: true })
         : (await client.query<{ result: unknown }>('select maint.run(force => true) as result')).rows[0]!
             .result
