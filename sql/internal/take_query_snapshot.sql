@@ -77,16 +77,21 @@ begin
   if missing then
     execute pg_catalog.format($texts$
       with missing as materialized (
-        select p.userid, p.queryid, p.toplevel, p.query, pg_catalog.md5(p.query) as digest
+        select p.userid, p.queryid, p.toplevel, k.text as query, o.own,
+          -- Of utility statements the whole text is not even kept as a digest: a password may be guessed from one.
+          pg_catalog.md5(case when maint.query_verb(p.query) = 'utility' then o.own::text || ' ' else '' end || k.text) as digest
         from %s.pg_stat_statements(true::pg_catalog.bool) as p
         left join maint.query_statement as s
           on (s.user_oid, s.database_oid, s.queryid, s.toplevel) = (p.userid, p.dbid, p.queryid, p.toplevel)
+        cross join lateral (select maint.statement_without_secrets(p.query) as text) as k
+        cross join lateral (select p.query ~*
+          '(^|[^[:alnum:]_$.])"?(pg_catalog|information_schema|maint|maint_boss)"?[[:space:]]*\.' as own) as o
         where p.dbid = $1 and p.queryid is not null and p.query is not null and s.statement_id is null
       ), added as (
         insert into maint.query_text (digest, text, length, verb, own, first_seen)
         select distinct on (m.digest) m.digest, pg_catalog.left(m.query, $3), pg_catalog.length(m.query),
           maint.query_verb(m.query),
-          m.query ~* '(^|[^[:alnum:]_$.])"?(pg_catalog|information_schema|maint|maint_boss)"?[[:space:]]*\.', $2
+          m.own, $2
         from missing as m
         order by m.digest
         on conflict (digest) do nothing

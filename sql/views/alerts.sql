@@ -6,7 +6,7 @@ select
   a.message,
   a.run_id,
   a.step_number as step,
-  a.detail
+  maint.shown_detail(a.detail, current_user) as detail
 from maint.alert as a
 order by
   a.run_id desc,

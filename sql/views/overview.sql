@@ -5,7 +5,7 @@ with status as (
   select
     f.finding_id,
     f.severity,
-    f.summary,
+    maint.shown_summary(f.summary, f.kind, f.detail, current_user) as summary,
     f.remedy,
     row_number() over (
       order by array_position(array['critical', 'warning', 'info'], f.severity), f.last_seen desc, f.finding_id) as place

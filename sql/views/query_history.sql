@@ -8,7 +8,9 @@ select
   s.queryid,
   s.toplevel,
   t.text_id,
-  t.text,
+  -- As pg_stat_statements shows it.
+  case when t.text is null or pg_has_role(current_user, 'pg_read_all_stats', 'usage') or pg_has_role(s.user_oid, 'usage')
+    then t.text else '<insufficient privilege>' end as text,
   q.verb,
   t.fingerprint,
   q.calls,

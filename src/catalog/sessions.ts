@@ -80,7 +80,7 @@ const sessionObject = `pg_catalog.jsonb_build_object(
     'wait_event_type', a.wait_event_type, 'wait_event', a.wait_event,
     'xmin_age', pg_catalog.age(a.backend_xmin),
     'query', case when a.backend_start is not null and a.state <> 'disabled'
-      then pg_catalog.left(a.query, ${queryCharacters}) end,
+      then pg_catalog.left(maint.query_without_secrets(a.query, a.backend_type), ${queryCharacters}) end,
     'client', pg_catalog.host(a.client_addr),
     'cancel', ${stopper('pg_cancel_backend', 'backend_start', 'query_start')},
     'terminate', ${stopper('pg_terminate_backend', 'backend_start')})`;

@@ -1,4 +1,5 @@
 /** Turns the settings that a run reads once into the typed configuration of each step and object. */
+import { matchesWildcards, wildcardsOfExpression } from './wildcards.ts';
 import type { ConfigOf, Json, ObjectName, Settings, Step } from '../steps/step.ts';
 
 /** A setting of a narrower scope than the database. The server made the regular expressions from the scope. */
@@ -35,9 +36,9 @@ export function configOf(step: Step, settings: SettingsSnapshot): Record<string,
 function matches(setting: ScopedSetting, object: ObjectName): boolean {
   const name =
     setting.level === 'table' ? object.table : setting.level === 'index' ? object.index : undefined;
-  if (!new RegExp(setting.schema_regex, 'u').test(object.schema)) return false;
+  if (!matchesWildcards(wildcardsOfExpression(setting.schema_regex), object.schema)) return false;
   if (setting.object_regex === null) return true;
-  return name !== undefined && new RegExp(setting.object_regex, 'u').test(name);
+  return name !== undefined && matchesWildcards(wildcardsOfExpression(setting.object_regex), name);
 }
 
 /** The configuration of a step as it holds for one object. */

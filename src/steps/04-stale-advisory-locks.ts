@@ -3,6 +3,7 @@
  * left behind by a pooled connection, an open transaction or a prepared one keeps others waiting until somebody ends
  * that session. An idle session that holds a lock which nobody waits for is a leader doing its duty, and none of ours.
  */
+import { matchesWildcards, wildcardsOf } from '../core/wildcards.ts';
 import { advisoryLocks, rememberLocks } from '../catalog/advisory-locks.ts';
 import type { AdvisoryLock } from '../catalog/advisory-locks.ts';
 import { preparedTransactions } from '../catalog/prepared-transactions.ts';
@@ -44,13 +45,7 @@ const describedWaiters = 10;
 
 /** Whether a name matches one of the patterns, in which * stands for any characters and ? for one. */
 export function matchesAny(patterns: readonly string[], name: string): boolean {
-  return patterns.some((pattern) => {
-    const body = pattern
-      .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.');
-    return new RegExp(`^${body}$`, 'su').test(name);
-  });
+  return patterns.some((pattern) => matchesWildcards(wildcardsOf(pattern), name));
 }
 
 /**

@@ -76,7 +76,10 @@ test('no role but the owner reaches the tables or the internal functions', async
   const calledByViews = [
     'maint.action_progress(bigint)',
     'maint.finding_action(bigint)',
+    'maint.may_read_statement(text,name)',
     'maint.setting_problem(maint.setting_definition,jsonb)',
+    'maint.shown_detail(jsonb,name)',
+    'maint.shown_summary(text,text,jsonb,name)',
     'maint.wrap_text(text,integer)',
   ];
   const all = await routines(database);
