@@ -8,7 +8,9 @@ as $function$
   select maint.enqueue('maint_action', jsonb_build_object('action_id', a.action_id),
     coalesce(quote_ident(a.target ->> 'schema') || '.' || quote_ident(a.target ->> 'table'),
       'pid:' || (a.target ->> 'pid')),
-    enqueue_action.delay)
+    enqueue_action.delay,
+    -- These run no code of a table's owner, and so end: a worker keeps a place for them.
+    case when a.kind in ('drop_index', 'terminate_backend') then 1 else 0 end)
   from maint.action as a
   where a.action_id = enqueue_action.action_id
 $function$;

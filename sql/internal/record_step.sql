@@ -82,6 +82,11 @@ begin
     from pg_catalog.jsonb_to_recordset(record -> 'actions') as a (key text, finding_key text, kind text, target jsonb,
       reason text, evidence jsonb)
     join maint.finding as f on f.finding_key = a.finding_key and f.resolved_at is null
+    -- Its statement had to be ended by force, and would have to be again. A drop runs no code of the table's.
+    where a.kind in ('drop_index', 'terminate_backend') or not exists (
+      select from maint.set_aside as s
+      where s.table_oid = f.table_oid and s.until > pg_catalog.clock_timestamp()
+        and s.definition = maint.table_code(s.table_oid))
     on conflict (action_key) where status in ('queued', 'running') do update set
       requested_run_id = excluded.requested_run_id
     returning action_id, run_id

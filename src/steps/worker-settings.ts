@@ -40,6 +40,24 @@ export const workerSettings = {
     maximum: 604_800,
     doc: 'How long after it was queued an action that others hold up is tried before it is skipped.',
   },
+  analyze_timeout: {
+    type: 'integer',
+    unit: 'seconds',
+    // Too short, and the statistics of a very large table stay old; too long, and code in an index that does not end keeps a place.
+    default: 600,
+    minimum: 1,
+    maximum: 86_400,
+    doc: 'How long an ANALYZE may take before its session is ended: code in an index may catch a cancel. Its table is set aside then.',
+  },
+  build_timeout: {
+    type: 'integer',
+    unit: 'seconds',
+    // Ending a build throws hours of work away; one that hangs costs a place, and drops have one of their own.
+    default: 86_400,
+    minimum: 1,
+    maximum: 604_800,
+    doc: 'How long a build or rebuild of an index may take before its session is ended. Its table is set aside then.',
+  },
   attempts: {
     type: 'integer',
     // A dead lock or a killed server is over at the next try; what fails three times fails for a reason.

@@ -9,10 +9,11 @@ import { asOwnerOf, checkMayAct } from './act-as.ts';
 import { claim, finish, forgetIntent, giveBack, recordIntent, succeed } from './action-log.ts';
 import type { Claimed, Unfinished } from './action-log.ts';
 import { RefusedUnderLock } from './actions/action.ts';
-import type { ActionRow, Plan, Refusal, Verification } from './actions/action.ts';
+import type { ActionRow, Kind, Plan, Refusal, Verification } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
 import { inTransaction } from './connection.ts';
 import { HeldUp, MayNotAct, sqlstateOf } from './errors.ts';
+import { HardLimitReached, underHardLimit } from './hard-limit.ts';
 import { waitForOthers } from './hold-ups.ts';
 import { recordEvent } from './safeguards/event.ts';
 import { checkSafeguards } from './safeguards/index.ts';
@@ -34,6 +35,8 @@ export interface ExecuteOptions {
   workerId: string;
   /** Fires when the worker is stopping: a statement that was cancelled then is no failure. */
   signal: AbortSignal;
+  /** Where to connect. */
+  url: string | undefined;
   /** Looks on while a build is under way, and calls it back from a queue. */
   onlooker: Onlooker;
 }
@@ -146,13 +149,14 @@ async function act(
   claimed: Claimed,
   plan: Plan,
   config: WorkerConfig,
-  { signal, onlooker }: ExecuteOptions,
+  options: ExecuteOptions,
 ): Promise<Executed> {
   const { action } = claimed;
   let verification: Verification;
   try {
-    verification = await actAndVerify(client, action, plan, config, onlooker);
+    verification = await actAndVerify(client, action, plan, config, options);
   } catch (error) {
+    if (error instanceof HardLimitReached) throw error;
     const left = await cleanUp(client, claimed, plan, config).then(
       (removed) => (removed.length === 0 ? null : `removed ${removed.join(', ')}`),
       (problem: unknown) => {
@@ -169,7 +173,7 @@ async function act(
       await finish(client, action, gone.outcome, gone.reason);
       return { ...done, failed: true };
     }
-    return { ...(await failed(client, claimed, error, config, signal, left)), failed: true };
+    return { ...(await failed(client, claimed, error, config, options.signal, left)), failed: true };
   }
   await succeed(client, action, verification);
   return done;
@@ -196,13 +200,34 @@ async function whyGone(
   }
 }
 
+/** Which setting limits it: these run code of the table's owner, which may not end, and may catch a cancel. */
+function limitOf(kind: Kind): 'analyze_timeout' | 'build_timeout' | null {
+  if (kind === 'analyze_table') return 'analyze_timeout';
+  return kind === 'create_index' || kind === 'reindex_index' ? 'build_timeout' : null;
+}
+
+/** After the worker has cancelled the statement, before it ends the session of one that goes on. */
+const cancelMs = 3000;
+
+function afterCancel(signal: AbortSignal): AbortSignal {
+  const ending = new AbortController();
+  const begin = (): void => {
+    setTimeout(() => {
+      ending.abort();
+    }, cancelMs).unref();
+  };
+  if (signal.aborted) begin();
+  else signal.addEventListener('abort', begin, { once: true });
+  return ending.signal;
+}
+
 /** Throws also where the statement ended without an error and the catalog does not show what it was to do. */
 async function actAndVerify(
   client: pg.Client,
   action: ActionRow,
   plan: Plan,
   config: WorkerConfig,
-  onlooker: Onlooker,
+  { onlooker, url, signal }: ExecuteOptions,
 ): Promise<Verification> {
   const kind = actionKind(action.kind);
   const statement = async (): Promise<void> => {
@@ -212,8 +237,20 @@ async function actAndVerify(
   };
   const lockTimeout = plan.lockTimeout ?? 'lock_timeout';
   await client.query(`set lock_timeout = ${config[lockTimeout]}`);
-  if (lockTimeout === 'lock_timeout') await statement();
-  else await outOfQueues(client, onlooker, config.lock_timeout, statement);
+  const quickly = (): Promise<void> =>
+    lockTimeout === 'lock_timeout'
+      ? statement()
+      : outOfQueues(client, onlooker, config.lock_timeout, statement);
+  const setting = limitOf(action.kind);
+  if (setting === null) await quickly();
+  else {
+    const ending = afterCancel(signal);
+    await underHardLimit(
+      client,
+      { purpose: 'acts on a table', seconds: config[setting], url, onlooker, signal: ending },
+      quickly,
+    );
+  }
   await client.query('set lock_timeout = 0');
   const verification = await kind.verify(client, action, plan);
   if (!verification.ok) throw new Error(`the statement ended without an error, but ${verification.reason}`);

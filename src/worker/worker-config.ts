@@ -10,6 +10,8 @@ export interface WorkerConfig {
   build_lock_timeout: number;
   wait_for_transactions: number;
   patience: number;
+  analyze_timeout: number;
+  build_timeout: number;
   attempts: number;
 }
 

@@ -1,5 +1,8 @@
 /** Queue maint_action: one action from its claim to its outcome. */
 import { execute } from '../execute.ts';
+import type { Executed } from '../execute.ts';
+import { HardLimitReached } from '../hard-limit.ts';
+import { setAside } from '../set-aside.ts';
 import { defineJob } from './job.ts';
 
 interface ActionJob {
@@ -9,11 +12,22 @@ interface ActionJob {
 export default defineJob<ActionJob>({
   queue: 'maint_action',
   places: (concurrency) => concurrency,
+  placeForPriority: true,
   keepsSessions: true,
   describe: ({ action_id }) => `action ${action_id}`,
 
-  async perform(client, { action_id }, { workerId, signal, control, spoiled }) {
-    const executed = await execute(client, { actionId: action_id, workerId, signal, onlooker: control });
+  async perform(client, { action_id }, { workerId, signal, control, url, spoiled }) {
+    let executed: Executed;
+    try {
+      executed = await execute(client, { actionId: action_id, workerId, signal, url, onlooker: control });
+    } catch (error) {
+      // The session was ended, so the outcome is recorded by another; where the worker stops, reconciliation settles it.
+      if (!(error instanceof HardLimitReached) || error.because !== 'time') throw error;
+      const { message } = error;
+      await control.use((other) => setAside(other, action_id, message));
+      spoiled();
+      return null;
+    }
     if (executed.failed === true) spoiled();
     if (!executed.done) {
       await client.query(`select maint.enqueue_action($1, $2::float8 * interval '1 s')`, [

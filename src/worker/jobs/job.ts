@@ -26,6 +26,8 @@ export interface JobKindDefinition<Data extends object> {
   queue: Exclude<QueueName, 'maint_dead'>;
   /** How many jobs of the queue one worker does at a time in one database; `concurrency` is the number for actions. */
   places(concurrency: number): number;
+  /** One more place, for jobs with a priority alone, when all others are taken. */
+  placeForPriority?: boolean;
   /** A job's session is the next one's, where nothing failed in it. */
   keepsSessions?: boolean;
   /** The job in words, for the log: "action 7". */

@@ -32,6 +32,7 @@ export interface RunnerOptions {
 interface Served {
   queue: string;
   places: number;
+  placeForPriority?: boolean | undefined;
   keepsSessions?: boolean | undefined;
   describe(job: JobWithMetadata): string;
   perform(client: pg.Client, job: JobWithMetadata, context: JobContext): Promise<object | null>;
@@ -41,6 +42,7 @@ function served(kind: JobKind, concurrency: number): Served {
   return {
     queue: kind.queue,
     places: kind.places(concurrency),
+    placeForPriority: kind.placeForPriority,
     keepsSessions: kind.keepsSessions,
     describe: ({ data }) => kind.describe(data),
     perform: (client, { data }, context) => kind.perform(client, data, context),
@@ -97,9 +99,12 @@ export class JobRunner {
     // Where many wait, the next one is to begin as soon as one has ended: no question comes before.
     const ended = free.filter(({ queue }) => this.#ended.delete(queue));
     if (ended.length > 0 && (await this.#fetchAll(ended)) > 0) return 0;
-    const queues = free.map(({ queue }) => queue);
-    const due = await control.use((client) => dueInMs(client, queues));
-    if ((await this.#fetchAll(free.filter(({ queue }) => (due.get(queue) ?? 1) <= 0))) > 0) return 0;
+    const full = this.#queues.filter(
+      ({ queue, places, placeForPriority }) => placeForPriority === true && this.count(queue) === places,
+    );
+    const due = await control.use((client) => dueInMs(client, names(free), names(full)));
+    const begin = [...free, ...full].filter(({ queue }) => (due.get(queue) ?? 1) <= 0);
+    if ((await this.#fetchAll(begin)) > 0) return 0;
     for (const { queue } of ended) if (this.count(queue) === 0) this.#options.rested(queue);
     const next = Math.min(idlePollMs, ...due.values());
     const wait = next <= 0 ? dueEveryMs : next;
@@ -117,7 +122,8 @@ export class JobRunner {
 
   async #fetch(served: Served): Promise<number> {
     const jobs = await this.#options.boss.fetch<object>(served.queue, {
-      batchSize: served.places - this.count(served.queue),
+      // One with a priority comes first.
+      batchSize: Math.max(1, served.places - this.count(served.queue)),
       includeMetadata: true,
     });
     for (const job of jobs) this.#start(served, job);
@@ -173,16 +179,24 @@ export class JobRunner {
   }
 }
 
+function names(queues: readonly Served[]): string[] {
+  return queues.map(({ queue }) => queue);
+}
+
 /** Queue -> milliseconds until its first waiting job is due; absent where none waits. */
-async function dueInMs(client: pg.ClientBase, queues: readonly string[]): Promise<Map<string, number>> {
-  if (queues.length === 0) return new Map();
+async function dueInMs(
+  client: pg.ClientBase,
+  queues: readonly string[],
+  withPriority: readonly string[],
+): Promise<Map<string, number>> {
+  if (queues.length + withPriority.length === 0) return new Map();
   const { rows } = await client.query<{ name: string; ms: number }>(
     `select j.name,
        (extract(epoch from pg_catalog.min(j.start_after) - pg_catalog.clock_timestamp()) * 1000)::float8 as ms
      from maint_boss.job as j
-     where j.name = any ($1) and j.state < 'active' and not j.blocked
+     where (j.name = any ($1) or j.name = any ($2) and j.priority > 0) and j.state < 'active' and not j.blocked
      group by j.name`,
-    [queues],
+    [queues, withPriority],
   );
   return new Map(rows.map(({ name, ms }) => [name, ms]));
 }
