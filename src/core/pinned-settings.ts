@@ -36,6 +36,13 @@ export const pinnedSettings = {
   plan_cache_mode: 'auto',
 } as const;
 
+/**
+ * Of these, what functions in an index may depend on although they are called immutable: float8 to text is, and `at::date` in
+ * a function of the user often is declared so. While a statement computes entries of an index they are as the sessions of the
+ * application have them, or the same row would have one entry from them and another from us. How a definition is read does not depend on them.
+ */
+export const settingsOfEntries = ['datestyle', 'timezone', 'extra_float_digits', 'bytea_output'] as const;
+
 /** How the planner may work, at the server's defaults: a plan is judged by what it does, not by what a role has switched off. */
 export const plannerSettings = {
   debug_parallel_query: 'off',

@@ -4,6 +4,7 @@
  * nothing leads back to the role of the session. What is ours, as rows of maint.action, stays with the owner of schema maint.
  */
 import type pg from 'pg';
+import { pinnedSettings, settingsOfEntries } from '../core/pinned-settings.ts';
 import { leaveTransaction, queryRow } from './connection.ts';
 import { MayNotAct } from './errors.ts';
 
@@ -121,7 +122,7 @@ async function actorFor(client: pg.ClientBase, tableOid: number, need: Need): Pr
 
 /**
  * Runs `work`, statements on one table and nothing of ours, as the table's owner; as the owner of schema maint where only
- * MAINTAIN is granted. Throws MayNotAct where neither is allowed, and where the table is gone. The role is what it was
+ * MAINTAIN is granted. A statement that computes entries of indexes does so under the settings of the database. Throws MayNotAct where neither is allowed, and where the table is gone. The role is what it was
  * before, also after an error; a session where that fails is closed.
  */
 export async function asOwnerOf<Value>(
@@ -131,20 +132,29 @@ export async function asOwnerOf<Value>(
   work: () => Promise<Value>,
 ): Promise<Value> {
   const actor = await actorFor(client, tableOid, need);
-  if (actor.is_owner || !actor.may_become) return await work();
+  const becomes = !actor.is_owner && actor.may_become;
+  const computes = need !== 'own';
+  if (!becomes && !computes) return await work();
+  const change = [...(becomes ? [actor.become] : []), ...(computes ? [entriesAsOthers] : [])].join('; ');
+  const back = [...(computes ? [entriesPinned] : []), ...(becomes ? [actor.back] : [])].join('; ');
   const withinTransaction = client.getTransactionStatus() === 'T';
-  await client.query(actor.become);
+  await client.query(change);
   let result: Value;
   try {
     result = await work();
   } catch (error) {
-    // The rollback brings the role back, and before it nothing can be set.
-    if (!withinTransaction) await goBack(client, actor.back).catch(() => undefined);
+    // The rollback brings the role and the settings back, and before it nothing can be set.
+    if (!withinTransaction) await goBack(client, back).catch(() => undefined);
     throw error;
   }
-  await goBack(client, actor.back);
+  await goBack(client, back);
   return result;
 }
+
+/** What database and server say, as in the sessions of the application. */
+const entriesAsOthers = settingsOfEntries.map((name) => `reset ${name}`).join('; ');
+
+const entriesPinned = settingsOfEntries.map((name) => `set ${name} = '${pinnedSettings[name]}'`).join('; ');
 
 async function goBack(client: pg.Client, statement: string): Promise<void> {
   try {

@@ -240,3 +240,40 @@ test('the role is what it was also after an error; a session where that fails is
   );
   await t.throwsAsync(client.query('select 1'));
 });
+
+test('entries of an index are computed under the settings of the database, as its sessions compute them', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`alter database ${database.name} set timezone = 'Pacific/Auckland'`);
+  await database.query(`alter database ${database.name} set extra_float_digits = -10`);
+  await database.query(`alter database ${database.name} set datestyle = 'German, DMY'`);
+  const app = await database.client();
+  await app.query(`
+    create function public.day(at timestamptz) returns text immutable language sql as 'select $1::date::text';
+    create table public.t (at timestamptz, f float8);
+    insert into public.t select '2026-02-01 00:00+00'::timestamptz + g * interval '1 hour', g / 7.0::float8 from generate_series(1, 100) as g;
+    create index t_day on public.t (public.day(at)); create index t_f on public.t ((f::text));
+    set enable_seqscan = off; set enable_bitmapscan = off`);
+  const found = async (): Promise<unknown> =>
+    (
+      await app.query(
+        `select (select count(*)::int from public.t where public.day(at) = '02.02.2026') as days,
+           (select count(*)::int from public.t where f::text = (10 / 7.0::float8)::text) as floats`,
+      )
+    ).rows[0];
+  const before = await found();
+  t.deepEqual(before, { days: 24, floats: 1 });
+  const client = await connectAsOwner(database.url);
+  t.teardown(() => client.end());
+  const table = await oidOf(database, 'public', 't');
+  await asOwnerOf(client, table, 'maintain', () => client.query('reindex table public.t'));
+  t.deepEqual(await found(), before);
+  await asOwnerOf(client, table, 'create', () =>
+    client.query('drop index public.t_day; create index t_day on public.t (public.day(at))'),
+  );
+  t.deepEqual(await found(), before);
+  await t.throwsAsync(asOwnerOf(client, table, 'maintain', () => client.query('select 1/0')));
+  const { rows } = await client.query<{ pinned: string }>(
+    `select concat_ws(' ', current_setting('timezone'), current_setting('extra_float_digits'), current_setting('datestyle')) as pinned`,
+  );
+  t.is(rows[0]!.pinned, 'UTC 3 ISO, DMY');
+});
