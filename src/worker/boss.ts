@@ -6,7 +6,7 @@ import { installLock } from '../core/advisory-locks.ts';
 import { inTransaction, queryRow } from './connection.ts';
 import { lockAmongTrusted } from './trusted-lock.ts';
 import type { TrustedLockOptions } from './trusted-lock.ts';
-import { bossSchema, findSchemas, requireOwnSchema } from './preflight.ts';
+import { bossSchema, findSchemas, requireOwnSchema, requirePrimary } from './preflight.ts';
 
 /** A job whose worker has not been heard of for this long is given to another. */
 export const heartbeatSeconds = 20;
@@ -114,6 +114,7 @@ export async function ensureQueues(
   client: pg.Client,
   waiting: Pick<TrustedLockOptions, 'signal' | 'log'> = {},
 ): Promise<void> {
+  await requirePrimary(client);
   await inTransaction(client, async () => {
     await lockAmongTrusted(client, installLock, { seconds: startSeconds, ...waiting });
     const { queues } = await findSchemas(client);

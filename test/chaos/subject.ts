@@ -64,7 +64,9 @@ export async function queue(client: pg.ClientBase, kind: Kind): Promise<Subject>
 export async function isDone(client: pg.ClientBase, { kind, oid }: Subject): Promise<boolean> {
   const { rows } = await client.query<{ oid: number; valid: boolean }>(
     `select x.indexrelid::int8::float8 as oid, x.indisvalid and x.indisready and x.indislive as valid
-     from pg_catalog.pg_index as x where x.indexrelid = pg_catalog.to_regclass('chaos.by_note')`,
+     from pg_catalog.pg_index as x where x.indexrelid = coalesce($1::oid, pg_catalog.to_regclass('chaos.by_note'))`,
+    // By oid, as an index that is being dropped has another name.
+    [kind === 'drop_index' ? oid : null],
   );
   const [index] = rows;
   if (kind === 'drop_index') return index === undefined;

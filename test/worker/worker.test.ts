@@ -66,7 +66,7 @@ test('two workers, two hundred actions: each is done once, and one at a time for
     `select split_part(query, ' ', 1) as word, count(*)::int as statements, sum(calls)::int as calls
      from pg_stat_statements
      where dbid = (select oid from pg_database where datname = current_database())
-       and query ~ '^(drop|reindex) index concurrently public.t'
+       and query ~ '^(drop|reindex) index concurrently public.(t|maint_drop_)'
      group by 1 order by 1`,
   );
   t.deepEqual(statements, [
