@@ -44,6 +44,8 @@ begin
   update maint.action as a set status = 'expired', finished_at = run_started,
     outcome = 'the finding was gone before the action began'
   where a.status = 'queued'
+    -- An attempt has begun it: whether it was done, the worker finds out.
+    and a.intent is null
     and exists (
       select from maint.finding as f
       where f.finding_id = a.finding_id and f.resolved_at is not null

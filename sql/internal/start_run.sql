@@ -38,6 +38,7 @@ begin
         pg_catalog.quote_literal(holder ->> 'application'), coalesce(holder ->> 'since', 'unknown')), ''));
   end if;
   perform maint.correct_future_times();
+  perform maint.take_back_actions();
   every := pg_catalog.make_interval(secs => maint.config('operational.maintenance_tasks.interval')::int);
   select pg_catalog.max(r.started_at) into last_start from maint.run_log as r
   where r.status in ('success', 'partial') and r.only_steps is null and not r.dry_run;

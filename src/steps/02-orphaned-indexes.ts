@@ -129,7 +129,7 @@ const forgetVanishedQuery = `
   ), expired as (
     update maint.action as a set status = 'expired', finished_at = pg_catalog.clock_timestamp(),
       outcome = 'the index vanished before the action began'
-    where a.status = 'queued' and a.target ? 'oid'
+    where a.status = 'queued' and a.intent is null and a.target ? 'oid'
       and not exists (select from pg_catalog.pg_class as c where c.oid = (a.target ->> 'oid')::oid)
     returning a.action_id
   )

@@ -60,6 +60,7 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
   try {
     // What is asked of an index or a table locks it for a moment, and may have to queue behind DDL for that.
     await client.query(`set lock_timeout = ${config.lock_timeout}`);
+    if (claimed.plan !== null && (await wasDone(client, claimed, claimed.plan))) return done;
     if (claimed.plan !== null) await cleanUp(client, claimed, claimed.plan, config);
     const verdict = await checkSafeguards(client, action, safeguards);
     if (!verdict.allowed) {
@@ -80,6 +81,21 @@ async function perform(client: pg.Client, claimed: Unfinished, options: ExecuteO
   }
   await recordIntent(client, action, plan);
   return await act(client, claimed, plan, config, options);
+}
+
+/** Whether an attempt that nobody saw the end of has done it: then that is recorded, and it is not done again. */
+async function wasDone(client: pg.Client, { action }: Claimed, plan: Plan): Promise<boolean> {
+  const kind = actionKind(action.kind);
+  const verification = await kind.verify(client, action, plan);
+  if (!verification.ok) return false;
+  await kind.cleanUp?.(client, action, plan);
+  await inTransaction(client, async () => {
+    await forgetIntent(client, action);
+    const outcome = `${verification.reason}: found done after a crash`;
+    await finish(client, action, 'succeeded', outcome, { verification });
+    await recordEvent(client, action, 'success', { reason: 'found done after a crash' });
+  });
+  return true;
 }
 
 /** Probes, waits until nobody is in the way, and probes again where that took time. */

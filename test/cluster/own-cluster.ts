@@ -33,12 +33,21 @@ interface Owner {
   teardown(cleanUp: () => Promise<void>): void;
 }
 
-export async function ownCluster(t: Owner, more: Record<string, string> = {}): Promise<OwnCluster> {
+/** `directory`: where it is to lie, when that matters. */
+export async function ownCluster(
+  t: Owner,
+  more: Record<string, string> = {},
+  directory?: string,
+): Promise<OwnCluster> {
   // Throw-away servers lose what was committed just before a crash; a crash is what some of these tests are about. The
   // operating system lives on, so nothing needs fsync; but SIGKILL may cut a block in two on its way to the kernel.
   const settings = { synchronous_commit: 'on', full_page_writes: 'on', ...more };
   const clients: pg.Client[] = [];
-  let cluster: Cluster = await startCluster({ ephemeral: true, settings });
+  let cluster: Cluster = await startCluster({
+    ephemeral: true,
+    settings,
+    ...(directory !== undefined && { directory }),
+  });
   t.teardown(async () => {
     await Promise.allSettled(clients.map((client) => client.end()));
     await cluster.stop('immediate');
