@@ -24,6 +24,7 @@ export const sqlstate = {
   invalidFunctionDefinition: '42P13',
   invalidTableDefinition: '42P16',
   dependentObjectsStillExist: '2BP01',
+  tooManyConnections: '53300',
   objectNotInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
   queryCanceled: '57014',

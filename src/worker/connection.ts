@@ -6,6 +6,7 @@ import {
   setConfigList,
   startProcedure,
 } from '../core/pinned-settings.ts';
+import { sqlstate } from '../core/sqlstate.ts';
 import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
 import { clientTarget, resolveTarget } from './target/client-config.ts';
 import type { Server } from './target/client-config.ts';
@@ -99,9 +100,11 @@ function cannotConnect(failures: readonly unknown[]): CouldNotRun {
   const telling = said.length > 0 ? said : failures.slice(-1);
   return new CouldNotRun(
     `can't connect to PostgreSQL: ${[...new Set(telling.map(messageOf))].join('; ')}`,
-    said.length === 0
-      ? 'check host and port, or PGHOST and PGPORT, and that the server runs'
-      : 'check user, password and database, or PGUSER, PGPASSWORD and PGDATABASE',
+    said.some((failure) => sqlstateOf(failure) === sqlstate.tooManyConnections)
+      ? 'end sessions, or raise max_connections, or the connection limit of the role or database'
+      : said.length === 0
+        ? 'check host and port, or PGHOST and PGPORT, and that the server runs'
+        : 'check user, password and database, or PGUSER, PGPASSWORD and PGDATABASE',
     { cause: telling.at(-1) },
   );
 }

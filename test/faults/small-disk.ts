@@ -35,7 +35,7 @@ export async function smallDisk(
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=300m,mode=0755', 'tmpfs', mountPoint]);
   if (mounted.status !== 0) {
     rmdirSync(mountPoint);
-    t.log(`skipped: this process may not mount a tmpfs: ${mounted.stderr?.toString().trim() ?? ''}`);
+    t.log(`skipped: this process may not mount a tmpfs: ${String(mounted.stderr).trim()}`);
     return null;
   }
   t.teardown(() => {
