@@ -171,8 +171,7 @@ async function start(
   }
   const module = options.postgres ? null : await placeModule(layout, postgres);
   const port = await launchOnFreePort(layout, postgres, account, options);
-  // Also again: an older one may have been trusted.
-  if (module !== null) await createLanguage(port, module);
+  if (fresh && module !== null) await createLanguage(port, module);
   writeMarker(layout, { ...marker, version: postgres.version, port, initialized: true });
 }
 

@@ -246,10 +246,18 @@ function extensionScript(manifest: Manifest): string {
   return `-- pg-maint ${manifest.version}, made by npm run build.
 \\echo Use "CREATE EXTENSION maint" to load this file. \\quit
 do $guard$
+declare
+  owner constant text := (
+    select pg_catalog.pg_get_userbyid(n.nspowner) from pg_catalog.pg_namespace as n where n.nspname = 'maint');
 begin
-  if (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'maint')
-    <> (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) then
-    raise exception 'schema maint belongs to another role' using errcode = 'duplicate_schema';
+  -- A dump makes the schema before the extension: whoever restores it says that its owner is trusted, and everything belongs
+  -- to that owner again. Only a superuser can set this for others' sessions.
+  if owner <> current_user then
+    if pg_catalog.current_setting('maint.trust_owner', true) is distinct from owner then
+      raise exception 'schema maint belongs to another role: %', owner using errcode = 'duplicate_schema',
+        hint = pg_catalog.format('If you trust that role, as when you restore its dump: set maint.trust_owner = %L;', owner);
+    end if;
+    perform pg_catalog.set_config('role', owner, true);
   end if;${refuseForeignSchema}
 end
 $guard$;
@@ -265,7 +273,7 @@ begin
   for kept in
     select c.oid from pg_catalog.pg_class as c
     where c.relnamespace = 'maint'::pg_catalog.regnamespace and c.relkind in ('r', 'S')
-      and c.relname not in ('migration', 'installation', 'step_definition', 'setting_definition')
+      and c.relname not in ('migration', 'installation', 'step_definition', 'setting_definition', 'lock')
     order by c.relname
   loop
     perform pg_catalog.pg_extension_config_dump(kept, '');

@@ -1,6 +1,7 @@
 /** A run cut off by a crash: nothing of it is there afterwards, and the next one runs. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import { requireDone } from '../support/maintenance.ts';
 import { crash, eventually, ownCluster, runMaintenance } from './own-cluster.ts';
 import type { OwnCluster } from './own-cluster.ts';
 
@@ -32,8 +33,10 @@ async function nothingRemains(t: ExecutionContext, cluster: OwnCluster): Promise
     t.is((await client.query(`select from maint.${table}`)).rowCount, 0, table);
   }
   const result = await runMaintenance(client);
-  t.is(result.status, 'success', JSON.stringify(result));
-  t.is((await client.query(`select from maint.runs where status = 'success'`)).rowCount, 1);
+  // Without amcheck and a worker there is something that nobody examines.
+  t.is(result.status, 'partial', JSON.stringify(result));
+  for (const name of Object.keys(result.steps)) requireDone(result, name);
+  t.is((await client.query(`select from maint.runs where status = 'partial'`)).rowCount, 1);
   t.is((await runMaintenance(client, '')).reason, 'not_due');
 }
 

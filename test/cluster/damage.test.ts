@@ -76,8 +76,11 @@ test('without data checksums nobody knows: unknown, with the way to have them, a
   t.is(status, 'unknown');
   const { checksum_failure: checksums, ...others } = checks;
   t.is(checksums!.status, 'unknown');
-  t.is(checksums!.reason, 'disabled');
-  t.regex(checksums!.detail!, /pg_checksums --enable/);
+  t.is(checksums!.reason, 'not_counted');
+  const { rows: gaps } = await client.query<{ remedy: string }>(
+    `select remedy from maint.gaps where what = 'Data checksum failures'`,
+  );
+  t.regex(gaps[0]!.remedy, /pg_checksums --enable/);
   t.deepEqual(
     Object.entries(others).filter(([, each]) => each.status !== 'healthy'),
     [],

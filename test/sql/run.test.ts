@@ -115,7 +115,8 @@ test('a step that may not read what it needs fails alone: the run is partial, th
   const owner = `owner_${database.name}`;
   await database.query(`create role ${owner} nosuperuser; alter function maint.run owner to ${owner}`);
   await database.query(`grant usage on schema maint to ${owner}; grant all on all tables in schema maint to ${owner};
-    grant execute on all functions in schema maint to ${owner}`);
+    grant execute on all functions in schema maint to ${owner}; grant usage on schema maint_boss to ${owner};
+    grant all on all tables in schema maint_boss to ${owner}`);
   await database.query('revoke select on pg_catalog.pg_stat_progress_create_index from public');
   t.teardown(async () => {
     const client = await database.client();
