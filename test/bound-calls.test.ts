@@ -1,6 +1,7 @@
 /** Functions of extensions are called as what they are: not one that somebody else has put beside them as the better match. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import type pg from 'pg';
 import { indexTools } from '../src/catalog/index-tools.ts';
 import { countPages, readLeaves } from '../src/steps/index-health/btree-pages.ts';
 import { runInTransaction } from '../src/worker/host.ts';
@@ -170,4 +171,28 @@ test('functions in maint_privileged are used only where they belong to a superus
     `alter function maint_privileged.btree_leaves(oid, int8[]) owner to ${installation!.owner}`,
   );
   t.is(await reader(), null);
+});
+
+test('who owns the schema of pageinspect cannot put functions in place of its own while pages are read', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  const other = `owner_${database.name}`;
+  await database.query(`create role ${other}; create schema tools authorization ${other}`);
+  t.teardown(async () => {
+    const client = await database.client();
+    await client.query(`drop owned by ${other} cascade; drop role ${other}`);
+  });
+  await createExtensions(database, ['pageinspect'], 'schema tools');
+  await database.query(table);
+  const reading = await database.client();
+  const taking = await database.client();
+  await taking.query(`set role ${other}; set lock_timeout = '200ms'`);
+  await reading.query('begin');
+  const look = `select maint_privileged.btree_page_stats('public.item_id'::regclass, '{1}')`;
+  await reading.query(look);
+  const refused = await t.throwsAsync<pg.DatabaseError>(taking.query('drop schema tools cascade'));
+  t.is(refused.code, '55P03');
+  await reading.query(look);
+  await reading.query('commit');
+  await taking.query('drop schema tools cascade');
+  t.is((await t.throwsAsync<pg.DatabaseError>(reading.query(look))).code, '0A000');
 });

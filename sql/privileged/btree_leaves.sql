@@ -6,7 +6,7 @@ create function maint_privileged.btree_leaves(index oid, blocks int8[])
 returns table (rightmost boolean, high_key_continues boolean, entry_bytes int[], single_bytes int[], row_count int[],
   same_key boolean[], marked_dead boolean[])
 language plpgsql
-stable
+volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off

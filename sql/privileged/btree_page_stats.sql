@@ -4,7 +4,7 @@
 create function maint_privileged.btree_page_stats(index oid, blocks int8[], out equal_images boolean, out flags int[],
   out free_size int[], out dead_items int[], out avg_item_size int[])
 language plpgsql
-stable
+volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off

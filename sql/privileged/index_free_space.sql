@@ -3,7 +3,7 @@
 create function maint_privileged.index_free_space(index oid, blocks int8[])
 returns int[]
 language plpgsql
-stable
+volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
