@@ -75,6 +75,22 @@ const actorQuery = `
       union all
       select e.oid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass
       from pg_catalog.pg_statistic_ext as e where e.stxrelid = c.oid
+      union all
+      -- An entry is checked where an expression makes it a value of a domain, by that domain and those below it.
+      select k.oid, 'pg_catalog.pg_constraint'::pg_catalog.regclass
+      from (
+        with recursive domain (oid) as (
+          select d.refobjid
+          from pg_catalog.pg_index as x
+          join pg_catalog.pg_depend as d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            and d.objid = x.indexrelid and d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+          where x.indrelid = c.oid
+          union
+          select y.typbasetype
+          from domain as o join pg_catalog.pg_type as y on y.oid = o.oid and y.typbasetype <> 0)
+        select o.oid from domain as o
+      ) as o
+      join pg_catalog.pg_constraint as k on k.contypid = o.oid
     ) as x
     join pg_catalog.pg_depend as d on d.classid = x.classid and d.objid = x.objid
     left join pg_catalog.pg_operator as r

@@ -182,6 +182,27 @@ test('the function of another role is not run with the rights of a superuser who
   t.deepEqual(await database.query('select * from s.ran'), []);
 });
 
+test('the check of a domain in an index expression is not run with the rights of a superuser who owns the table', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  const other = await provideRole(t, database);
+  await database.query(`
+    create schema s; create table s.ran (by_role text); grant insert on s.ran to public; grant usage on schema s to public;
+    create function s.note(int) returns boolean language plpgsql volatile as $f$
+      begin insert into s.ran values (current_user); return true; end $f$;
+    create function s.spy(int) returns boolean language plpgsql immutable as $f$ begin return s.note($1); end $f$;
+    create domain s.small as int check (s.spy(value)); create domain s.smaller as s.small;
+    create table s.t (a int); insert into s.t values (1); create index t_spy on s.t ((a::s.smaller))`);
+  t.true((await database.query('select * from s.ran')).length > 0, 'the check runs when an entry is made');
+  await database.query(`delete from s.ran; alter function s.spy(int) owner to ${other}`);
+  const target = { schema: 's', table: 't', index: 't_spy', oid: await oidOf(database, 's', 't_spy') };
+  const id = await queueAction(database, 'reindex_index', target);
+  startWorker(t, database);
+  const { status, outcome } = await ended(database, id);
+  t.is(status, 'skipped');
+  t.regex(outcome!, new RegExp(`spy\\(integer\\) of ${other}.* would run with the rights of superuser`));
+  t.deepEqual(await database.query('select * from s.ran'), []);
+});
+
 test('an event trigger with a function of another role keeps the worker from acting', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   const other = await provideRole(t, database);
