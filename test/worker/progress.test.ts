@@ -98,7 +98,7 @@ test('a build tells how much of the table it has read, then whom it waits for, t
   );
   t.regex(
     overview!.says.replaceAll('\n', ' '),
-    /^action \d+ · create_index t_held · building index: scanning table, \d\d %$/,
+    /^action \d+ \| create_index t_held \| building index: scanning table, \d\d %$/,
   );
 
   // Both look from time to time: what they see stands until they have.
