@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type pg from 'pg';
 import { ownCluster, runMaintenance, serverProgram, urlOf } from './own-cluster.ts';
-import type { RunResult } from './own-cluster.ts';
+import type { RunResult } from '../support/maintenance.ts';
 import { install } from '../../src/worker/install.ts';
 
 async function check(client: pg.Client): Promise<RunResult['integrity_check']> {

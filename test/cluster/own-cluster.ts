@@ -1,4 +1,5 @@
 /** A server of a test's own, for what no other test must notice: it is stopped, damaged, killed or copied. */
+import type { RunResult } from '../support/maintenance.ts';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -134,15 +135,6 @@ export async function eventually<Value>(look: () => Promise<Value | null>, pause
     }
     await sleep(pauseMs);
   }
-}
-
-export interface RunResult {
-  status: string;
-  reason?: string;
-  integrity_check: {
-    status: string;
-    checks: Record<string, { status: string; reason?: string; detail?: string }>;
-  };
 }
 
 export async function runMaintenance(client: pg.Client, args = 'force => true'): Promise<RunResult> {
