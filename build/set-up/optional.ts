@@ -5,10 +5,12 @@ import { CannotServe, say } from './problem.ts';
 import { outDirectory } from '../paths.ts';
 import type { PostgresInstall } from '../postgres.ts';
 
-/** What is used where it is there: hypopg tries an index that does not exist. */
+/** What is used where it is there: hypopg tries an index that does not exist, and a test connects through PgBouncer. */
 export function optionalPackages(version: number): string[] {
-  return [`postgresql-${version}-hypopg`];
+  return [`postgresql-${version}-hypopg`, 'pgbouncer'];
 }
+
+export const pgbouncer = '/usr/sbin/pgbouncer';
 
 /** Those that this release offers. */
 export async function offered(packages: readonly string[], source: PackageSource): Promise<string[]> {
@@ -26,7 +28,8 @@ const marker = join(outDirectory, 'optional-packages');
 export async function ensureOptional({ version, binDirectory }: PostgresInstall): Promise<void> {
   const wanted = optionalPackages(version);
   const debian = binDirectory === `/usr/lib/postgresql/${version}/bin`;
-  if (!debian || existsSync(`/usr/share/postgresql/${version}/extension/hypopg.control`)) return;
+  const files = [`/usr/share/postgresql/${version}/extension/hypopg.control`, pgbouncer];
+  if (!debian || files.every((file) => existsSync(file))) return;
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted.join('\n')) return;
   const packages = await offered(wanted, aptSource);
   if (packages.length > 0) {

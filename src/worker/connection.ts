@@ -8,6 +8,7 @@ import {
 } from '../core/pinned-settings.ts';
 import { sqlstate } from '../core/sqlstate.ts';
 import { CouldNotRun, messageOf, sqlstateOf } from './errors.ts';
+import { requireOwnSession } from './pooler.ts';
 import { clientTarget, resolveTarget } from './target/client-config.ts';
 import type { Server } from './target/client-config.ts';
 
@@ -44,6 +45,7 @@ async function connectToServer({ place, ways }: Server, failures: unknown[]): Pr
     try {
       return await connectTo(config);
     } catch (error) {
+      if (error instanceof CouldNotRun) throw error;
       failures.push(error);
       if (isUnreachable(error)) return null;
       if (secured && sqlstateOf(error) === null) withoutTls.add(place);
@@ -77,6 +79,7 @@ async function connectTo(config: pg.ClientConfig): Promise<pg.Client> {
   client.on('error', () => undefined);
   await client.connect();
   try {
+    await requireOwnSession(client, config);
     // First of all: with a search path of the database's owner, the next statement could call their functions as us.
     await client.query(`${pinSearchPath}; ${asLoggedIn}; ${anyBytes}`);
   } catch (error) {

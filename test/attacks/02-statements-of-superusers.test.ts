@@ -119,6 +119,7 @@ test('a superuser’s statement is not planned again with what others have put i
     if (take) await dba.query(take);
     for (let call = 0; call < 3; call += 1) await t.notThrowsAsync(dba.query(use), name);
   }
+  startWorker(t, database);
   // Other tests of the same server reset the counters.
   const counted = `select from maint.query_sample join maint.query_statement using (statement_id)
     join maint.query_text using (text_id) where text ~ 'shop.own where'`;
@@ -127,7 +128,6 @@ test('a superuser’s statement is not planned again with what others have put i
     for (const { use } of all) await dba.query(use);
     await place.run(['pattern_learning']);
   }
-  startWorker(t, database);
   await parseTexts(database.url);
   for (const { name, turn } of all) await t.notThrowsAsync(place.sql('evil', turn), name);
   await database.query(`select maint.configure('features.pattern_learning.slow_ms', '0.001')`);
