@@ -1,6 +1,5 @@
 /** Places of the worker, locks of ours and patterns that others take up: the rest goes on, or says who is in the way. */
 import test from 'ava';
-import { command } from '../support/cli.ts';
 import { waitForRow } from '../support/maintenance.ts';
 import { startWorker } from '../support/worker.ts';
 import { arena } from './arena.ts';
