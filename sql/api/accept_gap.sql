@@ -14,6 +14,7 @@ declare
   gap maint.gap;
   entry maint.gap_acceptance;
 begin
+  perform maint.require_primary();
   select * into gap from maint.gap as g where g.gap_id = accept_gap.gap_id;
   if not found then
     raise exception 'there is no gap %', coalesce(gap_id::text, 'null')

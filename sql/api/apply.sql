@@ -19,10 +19,7 @@ declare
   new_index text;
   already jsonb;
 begin
-  if pg_catalog.pg_is_in_recovery() then
-    raise exception 'this server is a standby' using errcode = 'read_only_sql_transaction',
-      hint = 'Connect to the primary.';
-  end if;
+  perform maint.require_primary();
   select f.* into finding from maint.finding as f where f.finding_id = apply.finding_id for share;
   if not found then
     raise exception 'there is no finding %', coalesce(finding_id::text, 'null')

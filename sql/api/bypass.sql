@@ -11,6 +11,7 @@ declare
   canonical constant text := maint.bypass_feature(feature);
   entry maint.feature_bypass;
 begin
+  perform maint.require_primary();
   perform maint.require_reason_and_time('a bypass', 'maint.bypass(''index_health'', ''migration tonight'', now() + ''8 h'')', reason, until);
   insert into maint.feature_bypass as b (feature, reason, until)
   values (canonical, bypass.reason, bypass.until)

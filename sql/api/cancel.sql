@@ -11,6 +11,7 @@ as $function$
 declare
   now_status text;
 begin
+  perform maint.require_primary();
   update maint.action as a set status = 'skipped', finished_at = pg_catalog.clock_timestamp(),
     outcome = 'cancelled by ' || session_user
   where a.action_id = cancel.action_id and a.status = 'queued';

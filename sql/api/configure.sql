@@ -17,6 +17,7 @@ declare
   canonical_value jsonb := value;
   previous jsonb;
 begin
+  perform maint.require_primary();
   select * into definition from maint.setting_definition as d where d.path = configure.path;
   if not found then
     perform maint.refuse_setting(path);

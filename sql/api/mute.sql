@@ -13,6 +13,7 @@ declare
   key constant text := (select f.finding_key from maint.finding as f where f.finding_id = mute.finding_id);
   entry maint.finding_mute;
 begin
+  perform maint.require_primary();
   if key is null then
     raise exception 'there is no finding %', coalesce(finding_id::text, 'null')
       using errcode = 'invalid_parameter_value',

@@ -14,6 +14,7 @@ declare
   canonical_scope constant text := case when scope = 'all' then null else maint.setting_scope(scope) ->> 'scope' end;
   taken_back jsonb;
 begin
+  perform maint.require_primary();
   if path is null or path <> '' and not exists (
       select from (
         select d.path from maint.setting_definition as d union all select s.path from maint.setting as s) as known

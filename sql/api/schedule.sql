@@ -16,6 +16,7 @@ declare
   allowed maint.setting_definition;
   alive int;
 begin
+  perform maint.require_primary();
   select * into allowed from maint.setting_definition as d where d.path = 'operational.maintenance_tasks.interval';
   if every is null then
     raise exception 'the interval can''t be null'

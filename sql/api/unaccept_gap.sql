@@ -9,6 +9,7 @@ as $function$
 declare
   ended timestamptz;
 begin
+  perform maint.require_primary();
   if not exists (select from maint.gap as g where g.gap_id = unaccept_gap.gap_id) then
     raise exception 'there is no gap %', coalesce(gap_id::text, 'null')
       using errcode = 'invalid_parameter_value', hint = 'The numbers are in maint.gaps.gap_id.';

@@ -9,6 +9,7 @@ as $function$
 declare
   ended timestamptz;
 begin
+  perform maint.require_primary();
   delete from maint.feature_bypass as b where b.feature = maint.bypass_feature(unbypass.feature)
   returning b.until into ended;
   return coalesce(ended > pg_catalog.clock_timestamp(), false);

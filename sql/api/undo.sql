@@ -20,10 +20,7 @@ declare
   refusal text;
   evidence jsonb := pg_catalog.jsonb_build_object('undoes', action_id);
 begin
-  if pg_catalog.pg_is_in_recovery() then
-    raise exception 'this server is a standby' using errcode = 'read_only_sql_transaction',
-      hint = 'Connect to the primary.';
-  end if;
+  perform maint.require_primary();
   select a.* into done from maint.action as a where a.action_id = undo.action_id;
   if not found then
     raise exception 'there is no action %', coalesce(action_id::text, 'null')

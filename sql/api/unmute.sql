@@ -9,6 +9,7 @@ as $function$
 declare
   ended timestamptz;
 begin
+  perform maint.require_primary();
   if not exists (select from maint.finding as f where f.finding_id = unmute.finding_id) then
     raise exception 'there is no finding %', coalesce(finding_id::text, 'null')
       using errcode = 'invalid_parameter_value',

@@ -10,6 +10,7 @@ as $function$
 declare
   before constant boolean := maint.config('operational.maintenance_tasks.scheduled')::boolean;
 begin
+  perform maint.require_primary();
   perform maint.configure('operational.maintenance_tasks.scheduled', 'false');
   return before;
 end

@@ -26,7 +26,21 @@ test('on a standby every run is skipped and says why; after a promotion it runs'
   t.is((await standby.query('select from maint.runs')).rowCount, 1, "the primary's run can be read here");
   await t.notThrowsAsync(standby.query('select maint.status()'));
 
-  for (const call of ['maint.apply(1)', 'maint.undo(1)'])
+  for (const call of [
+    'maint.apply(1)',
+    'maint.undo(1)',
+    'maint.cancel(1)',
+    `maint.mute(1, 'reason', 'infinity')`,
+    'maint.unmute(1)',
+    `maint.accept_gap(1, 'reason', 'infinity')`,
+    'maint.unaccept_gap(1)',
+    `maint.bypass('actions', 'reason', 'infinity')`,
+    `maint.unbypass('actions')`,
+    `maint.configure('operational.maintenance_tasks.enabled', 'true')`,
+    `maint.reset('operational.maintenance_tasks.enabled')`,
+    `maint.schedule('1 hour')`,
+    'maint.unschedule()',
+  ])
     await t.throwsAsync(standby.query(`select ${call}`), { message: 'this server is a standby' }, call);
   const { rows } = await standby.query<{ port: string; database: string }>(
     `select current_setting('port') as port, current_database() as database`,
