@@ -77,6 +77,11 @@ test('texts of others are masked as in pg_stat_statements, and utility statement
     );
     t.true(rows.length > 0);
   }
+  // An operator is told by a dry run what would be found.
+  await database.query(`grant maint_operator to ${role}`);
+  const dry = `select maint.run(true, '{pattern_learning}', true)::text as told`;
+  const { rows: told } = await reader.query<{ told: string }>(dry);
+  t.false(told[0]!.told.includes('of_the_owner'));
   await database.query(`grant pg_read_all_stats to ${role}`);
   t.true((await everything(reader)).includes('of_the_owner'));
 });

@@ -32,7 +32,8 @@ begin
       'dry_run', true,
       'would_report', coalesce((
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-          'step', f.step_number, 'kind', f.kind, 'severity', f.severity, 'summary', f.summary, 'remedy', f.remedy)
+          'step', f.step_number, 'kind', f.kind, 'severity', f.severity,
+          'summary', maint.shown_summary(f.summary, f.kind, f.detail, session_user), 'remedy', f.remedy)
           order by f.step_number, f.finding_id)
         from maint.finding as f where f.run_id = finish_run.run_id), '[]'),
       'would_queue', coalesce((
