@@ -18,7 +18,7 @@ async function setUp(command: string): Promise<void> {
   const needs = needsOf(command);
   if (needs.server) {
     const postgres = await ensureServer();
-    await ensureOptional(postgres);
+    await ensureOptional(postgres, needs.browser);
     await ensureV8();
     if (!existsSync(join(outDirectory, 'bridge', 'maint_v8.so'))) say('compiling the bridge …');
     await buildBridge({ pgConfig: postgres.pgConfig, v8Root });

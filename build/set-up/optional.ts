@@ -6,8 +6,8 @@ import { outDirectory } from '../paths.ts';
 import type { PostgresInstall } from '../postgres.ts';
 
 /** What is used where it is there: hypopg tries an index that does not exist, and a test connects through PgBouncer. */
-export function optionalPackages(version: number): string[] {
-  return [`postgresql-${version}-hypopg`, 'pgbouncer'];
+export function optionalPackages(version: number, forTests: boolean): string[] {
+  return [`postgresql-${version}-hypopg`, ...(forTests ? ['pgbouncer'] : [])];
 }
 
 export const pgbouncer = '/usr/sbin/pgbouncer';
@@ -25,10 +25,16 @@ const marker = join(outDirectory, 'optional-packages');
  * Tries once to install the optional packages of a server from Debian or Ubuntu. Without them all works but what needs
  * them, which says so; so whatever keeps it from happening here is no failure.
  */
-export async function ensureOptional({ version, binDirectory }: PostgresInstall): Promise<void> {
-  const wanted = optionalPackages(version);
+export async function ensureOptional(
+  { version, binDirectory }: PostgresInstall,
+  forTests: boolean,
+): Promise<void> {
+  const wanted = optionalPackages(version, forTests);
   const debian = binDirectory === `/usr/lib/postgresql/${version}/bin`;
-  const files = [`/usr/share/postgresql/${version}/extension/hypopg.control`, pgbouncer];
+  const files = [
+    `/usr/share/postgresql/${version}/extension/hypopg.control`,
+    ...(forTests ? [pgbouncer] : []),
+  ];
   if (!debian || files.every((file) => existsSync(file))) return;
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted.join('\n')) return;
   const packages = await offered(wanted, aptSource);

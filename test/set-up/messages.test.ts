@@ -103,8 +103,11 @@ test('the version of PostgreSQL is the one of the release', async (t) => {
 });
 
 test('an optional package is taken where the release has it, and missed by nobody where it has not', async (t) => {
-  const packages = optionalPackages(16);
-  t.deepEqual(await offered(packages, release({ 'postgresql-16-hypopg': [] })), packages);
+  const packages = optionalPackages(16, true);
+  t.deepEqual(packages, ['postgresql-16-hypopg', 'pgbouncer']);
+  t.deepEqual(optionalPackages(16, false), ['postgresql-16-hypopg'], 'only a test needs a pooler');
+  t.deepEqual(await offered(packages, release({ 'postgresql-16-hypopg': [], pgbouncer: [] })), packages);
+  t.deepEqual(await offered(packages, release({ pgbouncer: [] })), ['pgbouncer']);
   t.deepEqual(await offered(packages, release({})), []);
 });
 
