@@ -69,7 +69,8 @@ export interface InstallReport {
   privileges: PrivilegeNeed[];
 }
 
-const attempts = 3;
+/** Twenty that install at once in as many databases meet each other more than once. */
+const attempts = 10;
 
 /**
  * Installs or upgrades pg-maint in the database at `url`, or repairs what is there: schemas maint, maint_boss and, as a
@@ -89,10 +90,21 @@ export async function install(url: string | undefined, options: InstallOptions =
           throw new CouldNotRun('a run or another installation is under way', 'try again later', {
             cause: error,
           });
-        if (code === null || !isWorthRetrying(code) || attempt === attempts) throw error;
+        if (code === null || !(isWorthRetrying(code) || metAnother(error)) || attempt === attempts)
+          throw error;
       }
     }
   });
+}
+
+/**
+ * Roles and memberships are of the whole server: an installation in another database may change the same row. The server has no
+ * SQLSTATE of its own for that, and does not translate the message.
+ */
+function metAnother(error: unknown): boolean {
+  return (
+    sqlstateOf(error) === sqlstate.internalError && /^tuple concurrently /.test((error as Error).message)
+  );
 }
 
 async function lockOut(client: pg.Client): Promise<void> {
