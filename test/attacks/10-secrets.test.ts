@@ -63,10 +63,14 @@ test('texts of others and their secrets are not stored, and not shown to a reade
     'app',
     `create schema of_app; create table of_app.private_matter (a int); insert into of_app.private_matter values (1)`,
   );
-  for (let call = 0; call < 3; call += 1)
-    await place.sql('app', 'select count(*) as private_count from of_app.private_matter where a = 1');
   await database.query(`select maint.configure('features.pattern_learning.slow_ms', '0.001')`);
-  await place.run(['pattern_learning']);
+  const learned = `select from maint.query_patterns where text ~ 'private_count'`;
+  // Other tests of the same server reset the counters.
+  while ((await database.query(learned)).length === 0) {
+    for (let call = 0; call < 3; call += 1)
+      await place.sql('app', 'select count(*) as private_count from of_app.private_matter where a = 1');
+    await place.run(['pattern_learning']);
+  }
   const reader = await place.as('reader');
   const shown: string[] = [];
   for (const { name } of tables) {
@@ -84,7 +88,7 @@ test('texts of others and their secrets are not stored, and not shown to a reade
   const page = await command('report', place.urlFor('reader'), '--output', '-').catch(() => null);
   t.notRegex(page?.out ?? '', /private_count/);
   // Honest use: with the right that shows it in pg_stat_statements, it is shown here too; and to the superuser.
-  t.true((await database.query(`select from maint.query_patterns where text ~ 'private_count'`)).length > 0);
+  t.true((await database.query(learned)).length > 0);
   await database.query(`grant pg_read_all_stats to ${roles.reader}`);
   const { rowCount } = await (
     await place.as('reader')

@@ -122,14 +122,18 @@ export async function pathOf(program: string): Promise<string> {
   return join(postgres!.binDirectory, program);
 }
 
-/** Tries until it gives something; throws the last error, or that there was nothing, after 20 s. */
-export async function eventually<Value>(look: () => Promise<Value | null>, pauseMs = 50): Promise<Value> {
-  const deadline = Date.now() + 20_000;
+/** Tries until it gives something; throws the last error, or that there was nothing, when the time is up. */
+export async function eventually<Value>(
+  look: () => Promise<Value | null>,
+  pauseMs = 50,
+  timeoutMs = 20_000,
+): Promise<Value> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
       const value = await look();
       if (value !== null) return value;
-      if (Date.now() > deadline) throw new Error('nothing within 20 s');
+      if (Date.now() > deadline) throw new Error(`nothing within ${timeoutMs} ms`);
     } catch (error) {
       if (Date.now() > deadline) throw error;
     }

@@ -10,9 +10,12 @@ import {
   mkdtempSync,
   rmdirSync,
   chmodSync,
+  renameSync,
+  symlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { run } from '../../build/run.ts';
 import { ownCluster } from '../cluster/own-cluster.ts';
 import type { OwnCluster } from '../cluster/own-cluster.ts';
 
@@ -50,6 +53,7 @@ export async function smallDisk(
     { max_wal_size: '64MB', min_wal_size: '32MB', shared_buffers: '16MB', autovacuum: 'off', ...settings },
     join(mountPoint, 'cluster'),
   );
+  await moveWal(t, cluster);
   const ballast = join(mountPoint, 'ballast');
   return {
     cluster,
@@ -74,4 +78,20 @@ export async function smallDisk(
       rmSync(ballast, { force: true });
     },
   };
+}
+
+/** WAL gets room of its own: a server that cannot write WAL ends itself, and then nothing is left to be tried. */
+async function moveWal(t: ExecutionContext, cluster: OwnCluster): Promise<void> {
+  const elsewhere = mkdtempSync('/tmp/pg-maint-wal-');
+  t.teardown(() => {
+    rmSync(elsewhere, { recursive: true, force: true });
+  });
+  chmodSync(elsewhere, 0o755);
+  await cluster.stop();
+  const wal = join(cluster.data, 'pg_wal');
+  await run('cp', ['-a', wal, elsewhere]);
+  renameSync(wal, `${wal}.before`);
+  symlinkSync(join(elsewhere, 'pg_wal'), wal);
+  rmSync(`${wal}.before`, { recursive: true });
+  await cluster.start();
 }
