@@ -61,6 +61,42 @@ const settle = Object.entries(settings)
   .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', false)`)
   .join(', ');
 
+const hypopgFunctions = ['hypopg_create_index(text)', 'hypopg_reset()'];
+
+/**
+ * The schema of hypopg's own functions, quoted; null where one is missing. The login role of a worker calls them: if it is a
+ * superuser, their rows stay locked until the transaction ends, so that the owner of the schema cannot drop them and put
+ * others in their place. Any other role may not lock a row of the catalog.
+ */
+export async function hypopgSchema(client: pg.ClientBase): Promise<string | null> {
+  const names = hypopgFunctions.map((name) => name.replace(/\(.*/, ''));
+  const { superuser } = await queryRow<{ superuser: boolean }>(
+    client,
+    `select pg_catalog.current_setting('is_superuser')::bool as superuser`,
+  );
+  if (superuser)
+    await client.query(
+      'select from pg_catalog.pg_proc as p where p.proname = any ($1::pg_catalog.text[]) order by p.oid for key share',
+      [names],
+    );
+  const { schema } = await queryRow<{ schema: string | null }>(
+    client,
+    `select case when pg_catalog.count(*) = pg_catalog.cardinality($1::pg_catalog.text[])
+         and pg_catalog.count(distinct p.pronamespace) = 1 then pg_catalog.min(pg_catalog.quote_ident(n.nspname)) end as schema
+     from pg_catalog.pg_extension as e
+     join pg_catalog.pg_depend as d on d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+       and d.refobjid = e.oid and d.deptype = 'e' and d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+     join pg_catalog.pg_proc as p on p.oid = d.objid
+     join pg_catalog.pg_roles as r on r.oid = p.proowner and r.rolsuper
+     join pg_catalog.pg_language as l on l.oid = p.prolang and l.lanname = 'c'
+     join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+     where e.extname = 'hypopg'
+       and p.proname || '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')' = any ($1::pg_catalog.text[])`,
+    [hypopgFunctions],
+  );
+  return schema;
+}
+
 export class PlanningSession {
   readonly #client: pg.Client;
   readonly #role: PlannedRole;
@@ -139,38 +175,36 @@ export class PlanningSession {
   async tryIndex(index: HypotheticalIndex | null): Promise<string | null> {
     if (index === null && this.#hypothetical === null) return null;
     return await this.#limited(async () => {
-      const { schema } = await queryRow<{ schema: string | null }>(
-        this.#client,
-        `select (
-           select pg_catalog.quote_ident(n.nspname)
-           from pg_catalog.pg_extension as e
-           join pg_catalog.pg_depend as d on d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-             and d.refobjid = e.oid and d.deptype = 'e' and d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-           join pg_catalog.pg_proc as p on p.oid = d.objid
-           join pg_catalog.pg_roles as r on r.oid = p.proowner and r.rolsuper
-           join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-           where e.extname = 'hypopg' and p.proname = 'hypopg_create_index'
-             and p.proargtypes = '25'::pg_catalog.oidvector) as schema`,
-      );
-      if (schema === null) throw new Error('hypopg is not installed in this database');
-      await this.#client.query(`select pg_catalog.count(*) from ${schema}.hypopg_reset() as r`);
-      this.#hypothetical = null;
-      if (index === null) return null;
-      const { statement } = await queryRow<{ statement: string }>(
-        this.#client,
-        `select pg_catalog.format('create index on %I.%I (%s)', $1::pg_catalog.text, $2::pg_catalog.text, (
-           select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ' order by c.position)
-           from pg_catalog.json_array_elements_text($3) with ordinality as c (name, position))) as statement`,
-        [index.schema, index.table, JSON.stringify(index.columns)],
-      );
-      const { name } = await queryRow<{ name: string }>(
-        this.#client,
-        `${mark}select h.indexname as name from ${schema}.hypopg_create_index($1::pg_catalog.text) as h`,
-        [statement],
-      );
-      this.#hypothetical = name;
-      return name;
+      // What hypopg keeps outlives the rollback; nothing of the role is ever committed in this session.
+      await this.#client.query('begin isolation level read committed');
+      try {
+        return await this.#replaceIndex(index);
+      } finally {
+        await this.#client.query('rollback');
+      }
     });
+  }
+
+  async #replaceIndex(index: HypotheticalIndex | null): Promise<string | null> {
+    const schema = await hypopgSchema(this.#client);
+    if (schema === null) throw new Error('hypopg is not installed in this database');
+    await this.#client.query(`select pg_catalog.count(*) from ${schema}.hypopg_reset() as r`);
+    this.#hypothetical = null;
+    if (index === null) return null;
+    const { statement } = await queryRow<{ statement: string }>(
+      this.#client,
+      `select pg_catalog.format('create index on %I.%I (%s)', $1::pg_catalog.text, $2::pg_catalog.text, (
+         select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ' order by c.position)
+         from pg_catalog.json_array_elements_text($3) with ordinality as c (name, position))) as statement`,
+      [index.schema, index.table, JSON.stringify(index.columns)],
+    );
+    const { name } = await queryRow<{ name: string }>(
+      this.#client,
+      `${mark}select h.indexname as name from ${schema}.hypopg_create_index($1::pg_catalog.text) as h`,
+      [statement],
+    );
+    this.#hypothetical = name;
+    return name;
   }
 
   async #limited<Value>(work: () => Promise<Value>): Promise<Value> {
