@@ -3,6 +3,7 @@
  * code of users. The step stores which plans it wants, a worker makes them as the roles that ran the statements, and a later
  * run reads them.
  */
+import type { UnexaminedReason } from '../core/coverage.ts';
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 import type { JsonObject } from '../steps/step.ts';
@@ -17,7 +18,10 @@ export interface GenericPlan extends JsonObject {
   index: string | null;
 }
 
-export type Planned = { plan: GenericPlan } | { because: string };
+export type Planned =
+  | { plan: GenericPlan }
+  /** `reason`: how it counts as not examined; `waiting` for a worker, null where there is nothing to plan. */
+  | { because: string; reason: UnexaminedReason | 'waiting' | null };
 
 /** The schema, table and columns of an index to try. */
 export interface TriedIndex extends JsonObject {
@@ -36,6 +40,7 @@ export interface WantedPlan extends JsonObject {
 interface Answer extends WantedPlan {
   plan: GenericPlan | null;
   problem: string | null;
+  reason: UnexaminedReason | null;
 }
 
 /** Those that no run has wanted within a day go, and in any case all but this many. */
@@ -50,7 +55,7 @@ const requestsQuery = `
     insert into maint.plan_request as p (text_id, user_oid, hypothetical, requested_at)
     select w.text_id, w.user_oid, w.hypothetical, $2::timestamptz from wanted as w
     on conflict (text_id, user_oid, hypothetical) do update set requested_at = excluded.requested_at
-    returning p.text_id, p.user_oid, p.hypothetical, p.plan, p.problem
+    returning p.text_id, p.user_oid, p.hypothetical, p.plan, p.problem, p.reason
   ), forgotten as (
     delete from maint.plan_request as p using (
       select o.text_id, o.user_oid, o.hypothetical, o.requested_at,
@@ -63,7 +68,7 @@ const requestsQuery = `
         where w.text_id = p.text_id and w.user_oid = p.user_oid and w.hypothetical = p.hypothetical)
   )
   select pg_catalog.jsonb_build_object('text_id', a.text_id, 'user_oid', a.user_oid::int8,
-      'hypothetical', a.hypothetical, 'plan', a.plan, 'problem', a.problem) as row
+      'hypothetical', a.hypothetical, 'plan', a.plan, 'problem', a.problem, 'reason', a.reason) as row
   from asked as a
   order by 1`;
 
@@ -81,14 +86,17 @@ export function* wantPlans(
 ): Program<(textId: number, userOid: number, index: TriedIndex | null) => Planned> {
   const answers = wanted.length === 0 ? [] : yield* query<Answer>(requestsQuery, [wanted, now, mostRequests]);
   const known = new Map(
-    answers.map(({ text_id, user_oid, hypothetical, plan, problem }) => [
+    answers.map(({ text_id, user_oid, hypothetical, plan, problem, reason }) => [
       keyOf(text_id, user_oid, 'table' in hypothetical ? (hypothetical as TriedIndex) : null),
-      { plan, problem },
+      { plan, problem, reason },
     ]),
   );
   return (textId, userOid, index) => {
-    const { plan, problem } = known.get(keyOf(textId, userOid, index)) ?? { plan: null, problem: null };
-    return plan === null ? { because: problem ?? 'no worker has planned it yet' } : { plan };
+    const answer = known.get(keyOf(textId, userOid, index));
+    if (answer?.plan) return { plan: answer.plan };
+    return answer?.problem == null
+      ? { because: 'no worker has planned it yet', reason: 'waiting' }
+      : { because: answer.problem, reason: answer.reason };
   };
 }
 

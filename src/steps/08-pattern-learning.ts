@@ -21,7 +21,7 @@ import { tableStatistics } from '../catalog/table-statistics.ts';
 import type { TableStatistics } from '../catalog/table-statistics.ts';
 import { leftToWorker } from '../catalog/worker-alive.ts';
 import { examinedAllBut } from '../core/coverage.ts';
-import type { Unexamined } from '../core/coverage.ts';
+import type { Unexamined, UnexaminedReason } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 import {
   fastFinding,
@@ -139,6 +139,17 @@ function nameOf(
 
 function* statisticsByTable(now: string, wanted: boolean): Program<Map<number, TableStatistics>> {
   return wanted ? new Map((yield* tableStatistics(now)).map((one) => [one.oid, one])) : new Map();
+}
+
+/** Without the texts: those of other roles are not for all who may read this. The findings have the reason of each. */
+function* unplanned(now: string, reasons: readonly (UnexaminedReason | 'waiting')[]): Program<Unexamined[]> {
+  const entries: Unexamined[] = [];
+  for (const reason of [...new Set(reasons)].sort()) {
+    const what = 'plans of slow statements';
+    const detail = `${reasons.filter((each) => each === reason).length} patterns`;
+    entries.push(reason === 'waiting' ? yield* leftToWorker(now, what, detail) : { what, reason, detail });
+  }
+  return entries;
 }
 
 export default defineStep({
@@ -318,6 +329,11 @@ export default defineStep({
     }
     yield* keepPatterns(learned, now, { from: window.from, to: window.to }, config.expiry_days);
 
+    const notPlanned = judged.slice(0, plannedPatterns).flatMap(({ pattern, ...found }) => {
+      if (known(pattern).unresolved !== null || !wantsPlan(found, pattern)) return [];
+      const planned = planOf(pattern.text_id, pattern.user_oid, null);
+      return 'because' in planned && planned.reason !== null ? [planned.reason] : [];
+    });
     const notParsed = [...slow, ...fast].filter(({ shape }) => shape === null);
     const waiting = notParsed.filter(({ parsed_at }) => parsed_at === null);
     const hidden = window.unreadable > 0 ? yield* hiddenStatements(window.unreadable) : null;
@@ -348,6 +364,7 @@ export default defineStep({
         ...(waiting.length === 0
           ? []
           : [yield* leftToWorker(now, 'statements that are not parsed', `${waiting.length} patterns`)]),
+        ...(yield* unplanned(now, notPlanned)),
       ]),
     };
   },

@@ -264,4 +264,24 @@ test('a statement that would run what a user wrote is not planned', async (t) =>
     );
   }
   t.deepEqual(await made.query('select * from public.proof'), []);
+  const gaps = await made.query(
+    `select what, reason from maint.gaps where step_name = 'pattern_learning' and what = 'plans of slow statements'`,
+  );
+  t.deepEqual(gaps, [{ what: 'plans of slow statements', reason: 'not_safe' }]);
+});
+
+test('slow statements that no worker has planned yet are named as not examined', async (t) => {
+  const made = await database(t, table('orders'));
+  await ask(made, 'select note from orders where customer = $1', [7]);
+  await learn(made);
+  await parseTexts(made.url);
+  await learn(made);
+  const reasonsNow = (): Promise<unknown[]> =>
+    made.query(
+      `select reason from maint.gaps where step_name = 'pattern_learning' and what = 'plans of slow statements'`,
+    );
+  t.deepEqual(await reasonsNow(), [{ reason: 'no_worker' }]);
+  await planAsked(made);
+  await learn(made);
+  t.deepEqual(await reasonsNow(), []);
 });

@@ -2,17 +2,40 @@
 import type pg from 'pg';
 import type { GenericPlan } from '../../catalog/statement-plan.ts';
 import { asNull, readQuery } from '../../catalog/query-risk/query-text.ts';
-import { mightBeWrittenOtherwise } from '../../core/sqlstate.ts';
+import type { UnexaminedReason } from '../../core/coverage.ts';
+import { mightBeWrittenOtherwise, sqlstate } from '../../core/sqlstate.ts';
 import type { JsonObject } from '../../steps/step.ts';
 import { queryRow } from '../connection.ts';
 import { planAsRoles } from './plan-as-roles.ts';
-import type { StatementOfRole } from './plan-as-roles.ts';
+import type { NotPlanned, StatementOfRole } from './plan-as-roles.ts';
 import type { HypotheticalIndex, PlanAnswer, PlanningContext, PlanningSession } from './planning-session.ts';
 
 interface Request extends StatementOfRole {
   /** Its whole text is known. */
   complete: boolean;
   hypothetical: HypotheticalIndex | Record<string, never>;
+}
+
+/** Why there is no plan, in words and as a step counts it; reason is null where there is nothing to plan. */
+interface Problem {
+  problem: string | null;
+  reason: UnexaminedReason | null;
+}
+
+const reasons = {
+  not_permitted: 'not_permitted',
+  // Its session had to be ended, or the time for its role was used up.
+  not_planned: 'timed_out',
+  role_dropped: null,
+} as const satisfies Record<NotPlanned['problem'], UnexaminedReason | null>;
+
+/** Of an answer without a plan: no SQLSTATE where it was refused before it was planned. */
+function reasonOf(state: string | null): UnexaminedReason | null {
+  if (state === null) return 'not_safe';
+  if (state === sqlstate.queryCanceled) return 'timed_out';
+  if (state === sqlstate.lockNotAvailable) return 'locked';
+  // What it names is gone, or is another thing now: nobody can run it any more.
+  return null;
 }
 
 /** Not planned yet, or asked for again an hour after it was. */
@@ -35,9 +58,13 @@ export async function planRequests(client: pg.ClientBase, context: PlanningConte
      where ${waiting}
      order by r.user_oid, r.text_id, r.hypothetical`,
   );
-  const store = async (request: Request, plan: GenericPlan | null, problem: string | null): Promise<void> => {
+  const store = async (
+    request: Request,
+    plan: GenericPlan | null,
+    { problem, reason }: Problem = { problem: null, reason: null },
+  ): Promise<void> => {
     await client.query(
-      `update maint.plan_request as r set planned_at = pg_catalog.clock_timestamp(), plan = $4, problem = $5
+      `update maint.plan_request as r set planned_at = pg_catalog.clock_timestamp(), plan = $4, problem = $5, reason = $6
        where r.text_id = $1 and r.user_oid = $2::int8::oid and r.hypothetical = $3::jsonb`,
       [
         request.text_id,
@@ -45,6 +72,7 @@ export async function planRequests(client: pg.ClientBase, context: PlanningConte
         JSON.stringify(request.hypothetical),
         plan && JSON.stringify(plan),
         problem,
+        reason,
       ],
     );
   };
@@ -54,20 +82,20 @@ export async function planRequests(client: pg.ClientBase, context: PlanningConte
     requests,
     async (session, request) => {
       const planned = await planRequest(session, request);
-      if ('problem' in planned) await store(request, null, planned.problem);
-      else await store(request, planned.plan, null);
+      if ('problem' in planned) await store(request, null, planned);
+      else await store(request, planned.plan);
     },
-    (request, { reason }) => store(request, null, reason),
+    (request, { problem, reason }) => store(request, null, { problem: reason, reason: reasons[problem] }),
   );
 }
 
 async function planRequest(
   session: PlanningSession,
   { text, complete, hypothetical }: Request,
-): Promise<{ plan: GenericPlan } | { problem: string }> {
-  if (!complete) return { problem: 'its text is too long to be kept' };
+): Promise<{ plan: GenericPlan } | Problem> {
+  if (!complete) return { problem: 'its text is too long to be kept', reason: 'not_supported' };
   const read = readQuery(text);
-  if ('problem' in read) return { problem: read.problem.replaceAll('_', ' ') };
+  if ('problem' in read) return { problem: read.problem.replaceAll('_', ' '), reason: 'not_supported' };
   const index = await session.tryIndex('table' in hypothetical ? (hypothetical as HypotheticalIndex) : null);
   const ask = (statement: string, parameters: number): Promise<PlanAnswer> =>
     session.ask(statement, parameters, parameters > 0 && statement.includes(';') ? asNull(statement) : '');
@@ -78,10 +106,11 @@ async function planRequest(
     read.generalParameters > read.parameters
   )
     answer = await ask(read.statement, read.parameters);
-  if (answer.plan === null) return { problem: answer.message ?? 'the server gave no plan' };
+  if (answer.plan === null)
+    return { problem: answer.message ?? 'the server gave no plan', reason: reasonOf(answer.sqlstate) };
   const [explained] = JSON.parse(answer.plan) as { Plan: JsonObject }[];
   return explained === undefined
-    ? { problem: 'the server gave no plan' }
+    ? { problem: 'the server gave no plan', reason: 'failed' }
     : { plan: summary(explained.Plan, index) };
 }
 
