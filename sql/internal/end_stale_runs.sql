@@ -1,6 +1,6 @@
--- Ends runs that have waited for a worker for longer than a day, as failed, with an alert: whoever asked for one is not
--- there any more, and one that waits for ever looks as if it would still be done. A shorter limit would lose a run while a
--- machine is being mended; a longer one tells less. One that a worker is at is left. Returns how many.
+-- Ends runs that have waited for a worker for longer than a day, as failed, with an alert: its caller no
+-- longer waits, and a run that stays queued looks as if it would still be done. A shorter limit would lose a run while a
+-- machine is being repaired; a longer one reports the loss later. A run that a worker has begun is left alone. Returns how many.
 create or replace function maint.end_stale_runs()
 returns jsonb
 language plpgsql

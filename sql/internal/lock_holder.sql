@@ -1,4 +1,4 @@
--- Who has locked a row of maint.lock: {"pid", "since", "role", "application"}; null where nobody has. A locked row carries the
+-- Who has locked a row of maint.lock: {"pid", "since", "role", "application"}; null where no session has. A locked row carries the
 -- number of the transaction that locked it, and pg_locks says whose that is.
 create or replace function maint.lock_holder(name text)
 returns jsonb
@@ -14,4 +14,4 @@ as $function$
   order by l.pid
   limit 1
 $function$;
-comment on function maint.lock_holder(text) is 'Internal: who does what only one session may do at a time.';
+comment on function maint.lock_holder(text) is 'Internal: the session that has locked a row of maint.lock.';

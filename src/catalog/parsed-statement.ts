@@ -45,10 +45,6 @@ export interface ParsedStatement {
   target: RelationUse | null;
   /** Columns that an UPDATE sets, ON CONFLICT DO UPDATE and MERGE included. */
   set_columns: string[];
-  /** Functions called, operators used and types cast to, with their schema where it is written. Sorted, each once. */
-  functions: string[];
-  operators: string[];
-  types: string[];
   counts: StatementCounts;
 }
 

@@ -3,7 +3,7 @@ import { queryOne } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
 
 /**
- * Forced runs may come as often as somebody likes: a training takes the worker seconds and leaves rows. One too many costs
+ * Forced runs have no interval, and each training takes the worker seconds and leaves rows. A training too many costs
  * more than one that comes some minutes later.
  */
 const leastMinutesBetween = 10;

@@ -3,13 +3,7 @@ import type pg from 'pg';
 import { FailureError, failureOf } from '../core/program.ts';
 import { sqlstateOf } from './errors.ts';
 import type { ActionRow, Plan, Verification } from './actions/action.ts';
-
-/**
- * The session that has claimed an action, for an UPDATE: while it is there nobody else takes the action up, also when the worker was
- * killed and its session goes on. Not an advisory lock, which any role could take, and code in an index could give back.
- */
-const claimedHere = `session_pid = pg_catalog.pg_backend_pid(), session_started = (
-  select s.backend_start from pg_catalog.pg_stat_activity as s where s.pid = pg_catalog.pg_backend_pid())`;
+import { claimedHere } from './session.ts';
 
 /** Takes up a running action whose session is gone; false where it is still there, or the action is not running any more. */
 export async function takeOver(client: pg.ClientBase, actionId: number): Promise<boolean> {
@@ -136,23 +130,32 @@ export async function finish(
   );
 }
 
-/** What was to be done is done; with the event that counts it. */
+const foundDone = 'found done after a crash';
+
+/**
+ * The statement has done what it was to do; with the event that counts it. `found`: the end of the statement was not observed,
+ * only its effect, and what it left is removed; a text that is added to the outcome. Returns the outcome.
+ */
 export async function succeed(
   client: pg.ClientBase,
   action: ActionRow,
-  verification: Verification,
-): Promise<void> {
+  { reason, sizeAfter, builtOid }: Verification,
+  found: string | null = null,
+): Promise<string> {
+  const note = found === null ? null : foundDone;
+  const outcome = note === null ? reason : `${reason}: ${note}${found ?? ''}`;
   await client.query(
     `with done as (
        update maint.action as a set status = 'succeeded', outcome = $2, session_pid = null, session_started = null, size_after = $3, error = null,
-         finished_at = pg_catalog.clock_timestamp(),
+         finished_at = pg_catalog.clock_timestamp(), intent = case when $5::text is null then a.intent end,
          inverse = a.inverse || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('built_oid', $4::int8))
        where a.action_id = $1
        returning a.action_id, a.kind)
-     insert into maint.safeguard_event (action_id, kind, event)
-     select d.action_id, d.kind, 'success' from done as d`,
-    [action.action_id, verification.reason, verification.sizeAfter, verification.builtOid ?? null],
+     insert into maint.safeguard_event (action_id, kind, event, reason)
+     select d.action_id, d.kind, 'success', $5 from done as d`,
+    [action.action_id, outcome, sizeAfter, builtOid ?? null, note],
   );
+  return outcome;
 }
 
 function asFailure(error: unknown): unknown {

@@ -89,12 +89,7 @@ async function wasDone(client: pg.Client, { action }: Claimed, plan: Plan): Prom
   const verification = await kind.verify(client, action, plan);
   if (!verification.ok) return false;
   await kind.cleanUp?.(client, action, plan);
-  await inTransaction(client, async () => {
-    await forgetIntent(client, action);
-    const outcome = `${verification.reason}: found done after a crash`;
-    await finish(client, action, 'succeeded', outcome, { verification });
-    await recordEvent(client, action, 'success', { reason: 'found done after a crash' });
-  });
+  await succeed(client, action, verification, '');
   return true;
 }
 

@@ -69,7 +69,7 @@ export interface InstallReport {
   privileges: PrivilegeNeed[];
 }
 
-/** Twenty that install at once in as many databases meet each other more than once. */
+/** Twenty installations at once, in as many databases, meet in the shared catalogs more than once. */
 const attempts = 10;
 
 /**

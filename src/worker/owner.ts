@@ -97,7 +97,7 @@ async function provideDefaultOwner(client: pg.ClientBase, journal: Journal): Pro
   const trusted = trustedOwners().includes(defaultOwner);
   if (facts.can_log_in && !trusted)
     throw new CouldNotRun(
-      `role ${defaultOwner} exists and can log in, so that its password is worth what pg-maint may do`,
+      `role ${defaultOwner} exists and can log in: whoever has its password has the rights of pg-maint`,
       `${fix} -- or, if that is meant: --trust-owner ${defaultOwner}`,
     );
   if (facts.members.length > 0 && !trusted)

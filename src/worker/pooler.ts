@@ -1,13 +1,13 @@
 /**
- * Poolers that give each transaction another session of the server, as PgBouncer in transaction mode. What is set, locked or
- * listened to in such a session stays behind for other clients of the pool, and is missing in the next transaction.
+ * Poolers that give each transaction another session of the server, as PgBouncer in transaction mode does. What is set, locked or
+ * listened to in such a session stays there for other clients of the pool, and is missing in the next transaction.
  */
 import pg from 'pg';
 import { CouldNotRun, sqlstateOf } from './errors.ts';
 
 /** How long a place stays known to keep sessions: a pooler can be set to another mode and reloaded. */
 const knownForMs = 600_000;
-/** For a second session of the pool. */
+/** How long to wait for a second session of the pool. */
 const secondSessionMs = 5000;
 
 const keepSessions = new Map<string, number>();
@@ -23,7 +23,7 @@ async function processOf(client: pg.ClientBase): Promise<number> {
 
 /**
  * Throws CouldNotRun where the session of `client`, in which nothing has been set yet, is shared with other clients. A server
- * tells the number of its process when it lets a client in, and a pooler makes one up: only where they differ a second
+ * sends the number of its process when a client connects, and a pooler makes one up: only where they differ a second
  * connection is opened for a moment.
  */
 export async function requireOwnSession(client: pg.Client, config: pg.ClientConfig): Promise<void> {
@@ -40,7 +40,7 @@ export async function requireOwnSession(client: pg.Client, config: pg.ClientConf
   keepSessions.set(place, performance.now() + knownForMs);
 }
 
-/** Whether another client can have the same session, or this one another, while both are connected. */
+/** Whether another client gets the same session, or this one another session, while both are connected. */
 async function isShared(client: pg.Client, pid: number, config: pg.ClientConfig): Promise<boolean> {
   const other = new pg.Client({
     ...config,
@@ -54,10 +54,10 @@ async function isShared(client: pg.Client, pid: number, config: pg.ClientConfig)
     if ((await processOf(other)) === pid) return true;
     return (await processOf(client)) !== pid;
   } catch (error) {
-    // A session that is taken for its client's own and is not harms other clients; one that is refused harms nobody.
+    // A shared session that is used would harm other clients of the pool; one that is refused too many harms nobody.
     if (sqlstateOf(error) !== null) throw error;
     throw new CouldNotRun(
-      `this connection goes through a pooler, and no second one could be had within ${secondSessionMs / 1000} s to see whether it keeps sessions`,
+      `this connection goes through a pooler, and it gave no second one within ${secondSessionMs / 1000} s: pg-maint cannot tell whether clients share its sessions`,
       wayOut,
       { cause: error },
     );

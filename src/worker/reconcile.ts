@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { isHeldUp } from '../core/sqlstate.ts';
-import { finish, forgetIntent, giveBack, letGo, takeOver, unfinished } from './action-log.ts';
+import { finish, forgetIntent, giveBack, letGo, succeed, takeOver, unfinished } from './action-log.ts';
 import type { Unfinished } from './action-log.ts';
 import type { Plan } from './actions/action.ts';
 import { actionKind } from './actions/index.ts';
@@ -59,14 +59,9 @@ async function settle(client: pg.Client, left: Unfinished): Promise<string> {
   try {
     const verification = await kind.verify(client, action, plan);
     const also = await cleanUp(client, left, plan);
+    if (verification.ok) return await succeed(client, action, verification, also);
     return await inTransaction(client, async () => {
       await forgetIntent(client, action);
-      if (verification.ok) {
-        const outcome = `${verification.reason}: found done after a crash${also}`;
-        await finish(client, action, 'succeeded', outcome, { verification });
-        await recordEvent(client, action, 'success', { reason: 'found done after a crash' });
-        return outcome;
-      }
       const reason = `${verification.reason} after a crash${also}`;
       await recordEvent(client, action, 'failure', { reason });
       if (action.attempts >= config.attempts)

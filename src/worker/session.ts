@@ -28,6 +28,13 @@ export async function connectAsOwner(url: string | undefined): Promise<pg.Client
   return (await openSession(url)).client;
 }
 
+/**
+ * Assignments for an UPDATE of a row that this session claims: while the session is there (maint.session_alive) no other one
+ * takes the row, also if the worker was killed. Not an advisory lock, which any role could take.
+ */
+export const claimedHere = `session_pid = pg_catalog.pg_backend_pid(), session_started = (
+  select s.backend_start from pg_catalog.pg_stat_activity as s where s.pid = pg_catalog.pg_backend_pid())`;
+
 /** A connection, with the number of the server's process. */
 export interface Session {
   client: pg.Client;

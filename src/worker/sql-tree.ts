@@ -37,9 +37,6 @@ const verbs: Record<string, Verb> = {
 
 class TreeReader {
   readonly blocks: QueryBlock[] = [];
-  readonly functions = new Set<string>();
-  readonly operators = new Set<string>();
-  readonly types = new Set<string>();
   readonly setColumns = new Set<string>();
   target: RelationUse | null = null;
   /** Of a WITH that changes rows. */
@@ -265,7 +262,7 @@ class TreeReader {
     if (comparison !== null) block.comparisons.push(comparison);
   }
 
-  /** Whatever stands in an expression: subqueries become blocks, functions, operators and types are noted. */
+  /** Whatever stands in an expression: subqueries become blocks, calls and conditions are counted. */
   #expression(value: unknown, names: ReadonlySet<string>): void {
     // Without recursion along AND, OR and operators, of which a generated text has thousands in a row.
     const waiting: unknown[] = [value];
@@ -287,20 +284,11 @@ class TreeReader {
   #note(type: string, body: Tree): void {
     if (type === 'FuncCall') {
       const parts = nameParts(list(body, 'funcname')) ?? [];
-      this.functions.add(parts.join('.'));
       this.counts.function_calls += 1;
       if (body['over'] !== undefined) this.counts.window_functions += 1;
       else if (aggregates.has(parts.at(-1) ?? '') || body['agg_star'] === true) this.counts.aggregates += 1;
     } else if (type === 'A_Expr') {
-      const parts = nameParts(list(body, 'name')) ?? [];
-      const kind = text(body, 'kind') ?? '';
-      const operator = /BETWEEN/.test(kind) ? ['<', '<=', '>', '>='] : [parts.join('.')];
-      for (const each of operator) this.operators.add(each);
-      if (/LIKE|SIMILAR/.test(kind)) this.counts.like_conditions += 1;
-    } else if (type === 'SubLink') {
-      for (const each of nameParts(list(body, 'operName')) ?? ['=']) this.operators.add(each);
-    } else if (type === 'typeName' || type === 'TypeName') {
-      this.types.add((nameParts(list(body, 'names')) ?? []).join('.'));
+      if (/LIKE|SIMILAR/.test(text(body, 'kind') ?? '')) this.counts.like_conditions += 1;
     } else if (type === 'BoolExpr' && text(body, 'boolop') !== 'AND_EXPR') {
       this.counts.disjunctions += 1;
     }
@@ -316,9 +304,6 @@ export function readStatement(node: Tree): ParsedStatement {
     blocks: reader.blocks,
     target: reader.target,
     set_columns: [...reader.setColumns].sort(),
-    functions: [...reader.functions].sort(),
-    operators: [...reader.operators].sort(),
-    types: [...reader.types].sort(),
     counts: reader.counts,
   };
 }

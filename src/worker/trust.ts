@@ -109,10 +109,10 @@ function distrust(facts: Facts, trusted: readonly string[]): string | null {
   if (stranger !== undefined && (facts.stronger || facts.may_act))
     return `${stranger} is in a schema of pg-maint and would run with the rights of this session`;
   if (!facts.stronger || facts.owner_superuser || trusted.includes(owner)) return null;
-  const whose = `schema maint belongs to ${owner}, whose functions would run in this session`;
-  if (owner !== defaultOwner) return `${whose}, and which is not trusted`;
-  if (facts.owner_can_log_in) return `${whose}, and which can log in`;
-  if (members.length > 0) return `${whose}, and which ${members.join(', ')} can act as`;
+  const whose = `schema maint belongs to ${owner}, whose functions would run with the rights of this session`;
+  if (owner !== defaultOwner) return `${whose}: that role is not trusted`;
+  if (facts.owner_can_log_in) return `${whose}: that role can log in`;
+  if (members.length > 0) return `${whose}: ${members.join(', ')} can act as that role`;
   return null;
 }
 
@@ -132,7 +132,7 @@ export async function schemaTrust(
   return { owner: facts.owner, mayAct: facts.may_act, distrust: distrust(facts, trusted) };
 }
 
-/** What to do about an owner that is not trusted. */
+/** The ways to use a schema whose owner is not trusted. */
 export function waysToTrust(owner: string): string {
   return `connect as ${owner}, or, if you trust it as much as the role that connects: --trust-owner ${owner}`;
 }
@@ -144,7 +144,7 @@ export async function requireTrust(
 ): Promise<SchemaTrust> {
   const trust = await schemaTrust(client, named);
   if (trust.owner !== null && trust.distrust !== null)
-    throw new CouldNotRun(`${trust.distrust}; nothing was called`, waysToTrust(trust.owner));
+    throw new CouldNotRun(`${trust.distrust}; none of its functions was called`, waysToTrust(trust.owner));
   return trust;
 }
 

@@ -42,7 +42,9 @@ export async function lockAmongTrusted(
     const trusted = holders.filter((each) => each.trusted);
     const names = (trusted.length > 0 ? trusted : holders).map(({ who }) => who).join(', ');
     if (holders.length > 0 && trusted.length === 0) {
-      log?.(`${names} holds a lock of pg-maint, which that role has no part in: passed over`);
+      log?.(
+        `${names} holds an advisory lock of pg-maint, but is no member of its owner: the lock is passed over`,
+      );
       return;
     }
     if (performance.now() >= until || signal?.aborted === true)

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Json } from '../../steps/step.ts';
 import { leaveTransaction, queryRow } from '../connection.ts';
 import { messageOf } from '../errors.ts';
+import { claimedHere } from '../session.ts';
 import type { SharedSession } from '../shared-session.ts';
 import type { Tasks } from '../tasks.ts';
 import type { Chore, ChoreConfig, ChoreContext } from './chore.ts';
@@ -238,8 +239,7 @@ async function underLock<Value>(
   work: () => Promise<Value>,
 ): Promise<Value | undefined> {
   const { rowCount } = await client.query(
-    `update maint.chore as c set session_pid = pg_catalog.pg_backend_pid(), session_started = (
-         select s.backend_start from pg_catalog.pg_stat_activity as s where s.pid = pg_catalog.pg_backend_pid())
+    `update maint.chore as c set ${claimedHere}
      where c.name = $1 and not maint.session_alive(c.session_pid, c.session_started)`,
     [name],
   );
