@@ -4,23 +4,24 @@ import { eventually, ownCluster, urlOf } from '../cluster/own-cluster.ts';
 import { command } from '../support/cli.ts';
 import { keepToTheTest, queueOn, spawnWorkerAt, waitFor } from './worker-process.ts';
 
-for (const limit of ['database', 'server'] as const) {
+for (const limit of ['database', 'role', 'server'] as const) {
   test(`the connection limit of the ${limit} is reached: said, and done once there is room`, async (t) => {
     t.timeout(90_000);
     const cluster = await ownCluster(t, { max_connections: '12', superuser_reserved_connections: '0' });
     const client = await cluster.connect();
     await client.query(keepToTheTest);
     await client.query(`create table orders (a int); create index waits on orders (a)`);
-    // A superuser passes a limit of the database; one who may act as the owner is served instead, and may not drop others' indexes.
-    if (limit === 'database')
+    // A superuser passes limits of databases and roles; one who may act as the owner is served instead, and may not drop others' indexes.
+    if (limit !== 'server')
       await client.query(
         'create role served login in role maint_owner; grant connect on database shop to served',
       );
-    const user = limit === 'database' ? 'served' : 'postgres';
+    const user = limit === 'server' ? 'postgres' : 'served';
     const url = urlOf(cluster.port()).replace('postgres@', `${user}@`);
     const id = await queueOn(client, 'drop_index', 'orders', 'waits');
     const held = [];
-    if (limit === 'database') await client.query('alter database shop connection limit 0');
+    const limited = { database: 'database shop', role: 'role served', server: null }[limit];
+    if (limited !== null) await client.query(`alter ${limited} connection limit 0`);
     else {
       for (;;) {
         const one = await cluster.connect().catch(() => null);
@@ -42,14 +43,14 @@ for (const limit of ['database', 'server'] as const) {
         attempts: 0,
       },
     );
-    if (limit === 'database') await client.query('alter database shop connection limit -1');
+    if (limited !== null) await client.query(`alter ${limited} connection limit -1`);
     await Promise.all(held.map((one) => one.end()));
     const { status } = await waitFor<{ status: string }>(
       client,
       `select status from maint.action where action_id = $1 and finished_at is not null`,
       [id],
     );
-    t.is(status, limit === 'database' ? 'skipped' : 'succeeded', worker.log());
+    t.is(status, limit === 'server' ? 'succeeded' : 'skipped', worker.log());
     t.deepEqual(await worker.stop(), [0, null]);
   });
 }
