@@ -13,6 +13,7 @@ export default defineStep({
   name: 'bypass_status',
   title: 'Log bypass status',
   feature: null,
+  kinds: [],
   config: {},
   interval: () => 0,
   unexamined: { bypass_status: { active: null } },

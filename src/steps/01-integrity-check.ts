@@ -100,6 +100,7 @@ export default defineStep({
   name: 'integrity_check',
   title: 'Check database integrity',
   feature: 'features.integrity_check',
+  kinds: integrityChecks.map(({ name }) => integrityKind(name)),
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Check the integrity of the catalog and of indexes.' },
     disabled_checks: {

@@ -279,6 +279,7 @@ export default defineStep({
   name: 'orphaned_indexes',
   title: 'Clean up orphaned indexes',
   feature: 'features.orphaned_index_cleanup',
+  kinds: [orphanedIndexKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for orphaned indexes.' },
     auto_cleanup: {

@@ -78,6 +78,7 @@ export default defineStep({
   name: 'invalid_indexes',
   title: 'Clean up invalid indexes',
   feature: 'features.invalid_index_cleanup',
+  kinds: [invalidIndexKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for invalid indexes.' },
     auto_cleanup: {

@@ -202,6 +202,7 @@ export default defineStep({
   name: 'stale_advisory_locks',
   title: 'Clean up stale advisory locks',
   feature: 'features.advisory_lock_cleanup',
+  kinds: [staleLockKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for stale advisory locks.' },
     stale_after: {

@@ -331,6 +331,7 @@ export default defineStep({
   name: 'stale_operations',
   title: 'Check for stale operations',
   feature: 'features.stale_operations',
+  kinds: [staleOperationKind],
   config,
   interval: () => 0,
   unexamined: { cleanup: { stale_operations: null } },

@@ -224,6 +224,7 @@ export default defineStep({
   name: 'unused_indexes',
   title: 'Clean up unused indexes',
   feature: 'features.index_cleanup',
+  kinds: [unusedIndexKind],
   config,
   interval: () => 0,
   actionCounts: { unused_indexes_removed: 'drop_index' },

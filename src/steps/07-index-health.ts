@@ -117,6 +117,7 @@ export default defineStep({
   name: 'index_health',
   title: 'Monitor index health',
   feature: 'features.index_health',
+  kinds: [bloatedIndexKind],
   config: indexHealthSettings,
   interval: () => 0,
   actionCounts: { 'automatic_reindex.rebuilt': 'reindex_index' },

@@ -157,6 +157,7 @@ export default defineStep({
   name: 'pattern_learning',
   title: 'Learn query patterns',
   feature: 'features.pattern_learning',
+  kinds: [slowPatternKind, fastPatternKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Keep a history of statements and learn from it.' },
     interval: {

@@ -164,6 +164,7 @@ export default defineStep({
   name: 'refresh_statistics',
   title: 'Refresh statistics',
   feature: 'features.statistics_refresh',
+  kinds: [staleStatisticsKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for tables with stale statistics.' },
     auto_refresh: {

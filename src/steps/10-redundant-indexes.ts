@@ -103,6 +103,7 @@ export default defineStep({
   name: 'redundant_indexes',
   title: 'Check for redundant indexes',
   feature: 'features.redundant_index_detection',
+  kinds: [redundantIndexKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for redundant indexes.' },
     partial_indexes: {

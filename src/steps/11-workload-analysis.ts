@@ -167,6 +167,7 @@ export default defineStep({
   name: 'workload_analysis',
   title: 'Analyze workload',
   feature: 'features.workload_analysis',
+  kinds: [],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Analyze what is read and what is written.' },
     interval: {

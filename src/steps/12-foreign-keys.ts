@@ -145,6 +145,7 @@ export default defineStep({
   name: 'foreign_keys',
   title: 'Check for foreign keys without indexes',
   feature: 'features.foreign_key_suggestions',
+  kinds: [unindexedForeignKeyKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for foreign keys that no index serves.' },
     interval: {

@@ -167,6 +167,7 @@ export default defineStep({
   name: 'hanging_builds',
   title: 'Check for hanging concurrent index builds',
   feature: 'features.concurrent_index_monitoring',
+  kinds: [hangingBuildKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Watch concurrent index builds.' },
     hanging_after: {

@@ -161,6 +161,7 @@ export default defineStep({
   name: 'materialized_views',
   title: 'Check materialized views',
   feature: 'features.materialized_view_support',
+  kinds: [unpopulatedKind, noUniqueIndexKind, staleKind, indexSuggestionKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look at materialized views.' },
     interval: {

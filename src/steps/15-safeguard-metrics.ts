@@ -130,6 +130,7 @@ export default defineStep({
   name: 'safeguard_metrics',
   title: 'Report safeguard metrics',
   feature: null,
+  kinds: [],
   config: {},
   interval: () => 0,
   unexamined: {

@@ -157,6 +157,7 @@ export default defineStep({
   name: 'predictive_maintenance',
   title: 'Predict maintenance',
   feature: 'features.predictive_maintenance',
+  kinds: [forecastKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Foresee which indexes will be bloated.' },
     interval: {

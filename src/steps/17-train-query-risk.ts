@@ -57,6 +57,7 @@ export default defineStep({
   name: 'train_query_risk',
   title: 'Train the query-risk model',
   feature: 'features.ml_interception',
+  kinds: [],
   config: {
     training_enabled: {
       type: 'boolean',

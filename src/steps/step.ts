@@ -154,6 +154,8 @@ export interface StepDefinition<All extends Settings> {
   title: string;
   /** Configuration prefix, or null for a step that cannot be configured. */
   feature: string | null;
+  /** The kinds of its findings: all of them. */
+  kinds: readonly string[];
   config: All;
   /** The boolean setting that switches the step; `enabled` where there is one. */
   enabledBy?: keyof All & string;

@@ -9,6 +9,7 @@ import { asAccount, serverAccount } from '../../build/cluster/account.ts';
 import { layoutOf } from '../../build/cluster/layout.ts';
 import { serverState, stopServer } from '../../build/cluster/server-process.ts';
 import { findPostgres } from '../../build/postgres.ts';
+import type { PostgresInstall } from '../../build/postgres.ts';
 import { run } from '../../build/run.ts';
 import { install } from '../../src/worker/install.ts';
 
@@ -44,9 +45,13 @@ export async function ownCluster(
   // operating system lives on, so nothing needs fsync; but SIGKILL may cut a block in two on its way to the kernel.
   const settings = { synchronous_commit: 'on', full_page_writes: 'on', ...more };
   const clients: pg.Client[] = [];
+  // The matrix of versions says which server; otherwise it is this machine's.
+  const named = process.env['MAINT_TEST_POSTGRES'];
+  const chosen = named === undefined ? {} : { postgres: JSON.parse(named) as PostgresInstall };
   let cluster: Cluster = await startCluster({
     ephemeral: true,
     settings,
+    ...chosen,
     ...(directory !== undefined && { directory }),
   });
   t.teardown(async () => {
@@ -74,6 +79,7 @@ export async function ownCluster(
         directory: layout.directory,
         port: cluster.port,
         settings,
+        ...chosen,
       });
     },
   };

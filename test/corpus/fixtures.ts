@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type pg from 'pg';
+import { ownCluster, urlOf } from '../cluster/own-cluster.ts';
+import type { OwnCluster } from '../cluster/own-cluster.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { run } from '../support/maintenance.ts';
@@ -19,8 +21,12 @@ export interface Fixture extends Annotations {
   setUp: SetUp | null;
 }
 
-/** Makes the state of a TypeScript fixture. */
-export type SetUp = (database: TestDatabase, scope: ExecutionContext) => Promise<void>;
+/** Makes the state of a TypeScript fixture. `cluster` is there where the fixture has a server of its own. */
+export type SetUp = (
+  database: TestDatabase,
+  scope: ExecutionContext,
+  cluster: OwnCluster | null,
+) => Promise<void>;
 
 function sqlFixture(file: string): Fixture {
   const text = readFileSync(join(import.meta.dirname, file), 'utf8');
@@ -47,7 +53,8 @@ export async function loadCorpus(): Promise<Fixture[]> {
 /** A database in the fixture's state, or null where the server is too old for it. */
 export async function makeFixture(scope: Scope, fixture: Fixture): Promise<TestDatabase | null> {
   const context = scope as ExecutionContext;
-  const database = await createDatabase(context, { template: 'installed' });
+  const cluster = fixture.ownServer ? await ownCluster(context, { autovacuum: 'off' }) : null;
+  const database = cluster ? databaseOf(cluster) : await createDatabase(context, { template: 'installed' });
   const [server] = await database.query<{ major: number }>(
     `select current_setting('server_version_num')::int / 10000 as major`,
   );
@@ -65,8 +72,25 @@ export async function makeFixture(scope: Scope, fixture: Fixture): Promise<TestD
     if (place > 0) await run(database);
     await execute(maker, part, fixture.name);
   }
-  if (fixture.setUp) await fixture.setUp(database, context);
+  if (fixture.setUp) await fixture.setUp(database, context, cluster);
   return database;
+}
+
+/** Its connections are made anew for each query: a set-up may stop the server in between. */
+function databaseOf(cluster: OwnCluster): TestDatabase {
+  return {
+    url: urlOf(cluster.port()),
+    name: 'shop',
+    client: () => cluster.connect(),
+    async query<Row extends pg.QueryResultRow>(text: string, params: unknown[] = []): Promise<Row[]> {
+      const client = await cluster.connect();
+      try {
+        return (await client.query<Row>(text, params)).rows;
+      } finally {
+        await client.end();
+      }
+    },
+  };
 }
 
 async function execute(client: pg.Client, sql: string, name: string): Promise<void> {

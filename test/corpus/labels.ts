@@ -7,10 +7,11 @@
  *     --! config features.index_cleanup.days_unused 0 [scope]   a setting for this fixture
  *     --! requires 18                                           left out on older servers
  *     --! run                                                   a maintenance run between what is above and below
+ *     --! own server                                            on a server of its own, as what it shows is of a whole server
  *
  * In TypeScript the lines begin with `//!`. Names are written as SQL writes them. Indexes and materialized views are
  * schema.name, constraints schema.table.name; temporary ones are in pg_temp. Sessions are session."application name",
- * prepared transactions prepared."identifier". Text after ` : ` is a remark.
+ * prepared transactions prepared."identifier", databases database.name, damaged catalogs catalog.name. Text after ` : ` is a remark.
  */
 
 export interface Label {
@@ -35,6 +36,7 @@ export interface Annotations {
   requires: number;
   /** Lines of `run`, from 0. */
   runs: number[];
+  ownServer: boolean;
 }
 
 const linePattern = /^\s*(?:--|\/\/)!\s*(?<text>.*?)(?:\s+:\s.*)?$/;
@@ -85,13 +87,14 @@ function labelsIn(words: string, line: number, where: string): Label[] {
 }
 
 export function readAnnotations(file: string, text: string): Annotations {
-  const read: Annotations = { labels: [], configured: [], requires: 0, runs: [] };
+  const read: Annotations = { labels: [], configured: [], requires: 0, runs: [], ownServer: false };
   for (const [number, content] of text.split('\n').entries()) {
     const words = linePattern.exec(content)?.groups?.['text'];
     if (words === undefined) continue;
     const where = `${file}:${number + 1}`;
     const [verb, ...rest] = words.split(/\s+/);
-    if (verb === 'run') read.runs.push(number);
+    if (words === 'own server') read.ownServer = true;
+    else if (verb === 'run') read.runs.push(number);
     else if (verb === 'requires') read.requires = Number(rest[0]);
     else if (verb === 'config') {
       const [path = '', value = '', scope = null] = rest;

@@ -1,4 +1,5 @@
 /** Runs the checks on each fixture and compares what they find with the labels. */
+import { steps } from '../../src/steps/index.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { run } from '../support/maintenance.ts';
 import { loadCorpus, makeFixture } from './fixtures.ts';
@@ -15,6 +16,7 @@ export interface KindScore {
 }
 
 export interface Score {
+  /** One for each kind that a step declares, or that was found. */
   kinds: KindScore[];
   /** All labelled objects, those that must give nothing at all, and fixtures. */
   objects: number;
@@ -33,6 +35,7 @@ interface OpenFinding {
   object_name: string | null;
   application: string | null;
   gid: string | null;
+  catalog: string | null;
 }
 
 /** Kinds whose object is a constraint, which is unique in its table only. */
@@ -42,6 +45,8 @@ function identity(finding: OpenFinding): string | null {
   const { kind, schema_name: schema, table_name: table, object_name: object } = finding;
   if (schema === null) {
     if (finding.gid !== null) return identityOf(['prepared', finding.gid]);
+    if (finding.catalog !== null) return identityOf(['catalog', finding.catalog]);
+    if (kind.startsWith('integrity.') && object !== null) return identityOf(['database', object]);
     return finding.application === null ? null : identityOf(['session', finding.application]);
   }
   const shownSchema = /^pg_temp_\d+$/.test(schema) ? 'pg_temp' : schema;
@@ -80,7 +85,8 @@ async function unlabelled(database: TestDatabase, fixture: Fixture): Promise<str
 
 async function openFindings(database: TestDatabase): Promise<OpenFinding[]> {
   return await database.query<OpenFinding>(
-    `select kind, schema_name, table_name, object_name, detail ->> 'application' as application, detail ->> 'gid' as gid
+    `select kind, schema_name, table_name, object_name, detail ->> 'application' as application, detail ->> 'gid' as gid,
+       detail ->> 'catalog' as catalog
      from maint.findings where resolved_at is null order by finding_id`,
   );
 }
@@ -155,6 +161,7 @@ export async function scoreCorpus(
     score.clean += objects.size - found.size;
     score.fixtures += 1;
   }
+  for (const kind of steps.flatMap(({ kinds }) => kinds)) tally.of(kind);
   score.kinds = [...tally.kinds.values()].sort((a, b) => (a.kind < b.kind ? -1 : 1));
   score.mistakes = tally.mistakes;
   return score;

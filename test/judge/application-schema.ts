@@ -120,8 +120,15 @@ class Schema {
             : `, parent_id ${this.#random.chance(0.3) ? 'bigint unique' : 'bigint'}, foreign key (tenant_id, parent_id) references app.${parent} (tenant_id, id)`
         });`,
     );
-    if (parent !== null && this.#random.chance(0.5)) this.#index(name, '(tenant_id, parent_id)');
-    else if (parent !== null && this.#random.chance(0.5)) this.#index(name, '(parent_id)');
+    if (parent !== null) {
+      const keys = this.#random.pick([
+        '(tenant_id, parent_id)',
+        '(tenant_id, parent_id)',
+        '(parent_id)',
+        null,
+      ]);
+      if (keys !== null) this.#index(name, keys);
+    }
     if (this.#random.chance(0.3)) this.#index(name, '(tenant_id)');
     if (this.#random.chance(0.3)) this.#index(name, '(tenant_id, created_at)');
     this.#tenantOwners.push(name);

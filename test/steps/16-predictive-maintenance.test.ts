@@ -1,9 +1,10 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import pg from 'pg';
-import { lastOpening, performForecast } from '../../src/worker/forecast/forecast-job.ts';
+import { lastOpening } from '../../src/worker/forecast/forecast-job.ts';
 import { parseWindow } from '../../src/core/window.ts';
 import type { JsonObject } from '../../src/steps/step.ts';
+import { forecast, grow, noise, withHistory } from '../support/forecasts.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { foundNames, openFindings, run, waitForRow } from '../support/maintenance.ts';
@@ -17,75 +18,9 @@ async function step(database: TestDatabase): Promise<JsonObject> {
   return (await run(database, { only })).cleanup['predictive_maintenance'] as JsonObject;
 }
 
-async function forecast(database: TestDatabase): Promise<void> {
-  await performForecast(await database.client(), new AbortController().signal);
-}
-
-/**
- * An index with a history of `days` days up to yesterday: `bloat` gives its bloat on each, `days` ago counting down to 1.
- */
-async function withHistory(
-  database: TestDatabase,
-  name: string,
-  days: number,
-  bloat: (ago: number) => number,
-  schema = 'public',
-): Promise<void> {
-  const table = `${name.slice(0, 50)} t`;
-  const quoted = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
-  await database.query(`create table ${quoted} (a int);
-    create index ${pg.escapeIdentifier(name)} on ${quoted} (a)`);
-  await database.query(
-    `with used as (
-       insert into maint.index_usage (index_oid, table_oid, schema_name, table_name, index_name, key_columns, definition,
-         first_seen, known_since, counter, witness, scans)
-       select i.indexrelid, i.indrelid, $1, $2, $3, '1', md5($3), now() - interval '200 days', now(), 0, 0, 0
-       from pg_index as i
-       join pg_class as c on c.oid = i.indexrelid
-       join pg_namespace as n on n.oid = c.relnamespace and n.nspname = $1
-       where c.relname = $3
-       returning usage_id
-     ), measured as (
-       insert into maint.index_measurement (usage_id, relfilenode, size_bytes, table_writes, writes_counter, seen_at, verdict,
-         why)
-       select usage_id, 1, 50000000, 0, 0, now(), 'healthy', 'test' from used
-     )
-     insert into maint.index_sample_day (usage_id, day, sampled_at, samples, size_bytes, bloat_percent, scans, table_writes,
-       rebuilt)
-     select u.usage_id, (now() - h.ago * interval '1 day')::date, now() - h.ago * interval '1 day', 1, 50000000, h.bloat, 0, 0,
-       false
-     from used as u, jsonb_to_recordset($4::jsonb) as h (ago int, bloat numeric)`,
-    [
-      schema,
-      table,
-      name,
-      JSON.stringify(
-        Array.from({ length: days }, (_, index) => ({ ago: days - index, bloat: bloat(days - index) })),
-      ),
-    ],
-  );
-}
-
-/** The same number for the same index and day, about 0 on average. */
-const noise = (seed: number, ago: number): number =>
-  ((Math.imul(seed * 7919 + ago, 0x9e37_79b1) >>> 16) / 65_536 - 0.5) * 1.2;
-
-/** Enough indexes that grew, for a backtest to choose by: in weeks, so that neither naive forecast is good. */
 async function growing(t: ExecutionContext): Promise<TestDatabase> {
   const database = await createDatabase(t, { template: 'installed' });
-  for (let index = 0; index < 8; index += 1) {
-    const rate = 0.35 + index * 0.05;
-    // By weeks of 60 days: five days of growth, two of none; about 3 points below the threshold of 20 by now.
-    const grown = (ago: number): number => {
-      const day = 60 - ago;
-      const worked = Math.floor(day / 7) * 5 + Math.min(5, day % 7);
-      return worked * rate;
-    };
-    const offset = 18.6 - grown(1);
-    await withHistory(database, `grows ${index}`, 60, (ago) =>
-      Math.max(0, offset + grown(ago) + noise(index, ago)),
-    );
-  }
+  await grow(database);
   return database;
 }
 
