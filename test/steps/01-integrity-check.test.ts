@@ -84,7 +84,8 @@ test('foreign keys whose column types differ are found; a domain over the same t
     'create table parent (a int, b bigint, unique (a, b))',
     'create table single (id bigint primary key)',
     'create table fits (a int, b nested, foreign key (a, b) references parent (a, b))',
-    'create table differs (a bigint, b bigint, constraint differs_fk foreign key (a, b) references parent (a, b))',
+    'create table differs (a smallint, b bigint, constraint differs_fk foreign key (a, b) references parent (a, b))',
+    'create table wider (a bigint, b bigint, foreign key (a, b) references parent (a, b))',
     'create table "Differs;" (x int constraint "fk "" x" references single)',
   );
   await check(database);
@@ -92,13 +93,6 @@ test('foreign keys whose column types differ are found; a domain over the same t
     'public.Differs;.fk " x',
     'public.differs.differs_fk',
   ]);
-  await applyRemedies(database, 'foreign_key_type_mismatch');
-  await check(database);
-  t.deepEqual(
-    await found(database, 'foreign_key_type_mismatch'),
-    ['public.fits.fits_a_b_fkey'],
-    'the other child',
-  );
   await applyRemedies(database, 'foreign_key_type_mismatch');
   t.is((await check(database)).status, 'healthy');
 });

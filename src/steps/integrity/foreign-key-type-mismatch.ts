@@ -1,103 +1,128 @@
-/** Foreign keys whose columns have another type than the ones they reference: joins cast, and values may not fit. */
-import { query } from '../../core/program.ts';
+/**
+ * Foreign keys whose referring column cannot hold every referenced value, or whose comparison can use no index on it. A
+ * wider referring column is harmless. The remedy changes the referring column only: a change of the referenced one would
+ * make a mismatch of every other key that refers to it.
+ */
 import type { IntegrityCheck } from './check.ts';
-import { integrityKind, userSchema, wholeReport } from './check.ts';
+import { integrityKind, wholeReport } from './check.ts';
+import { obstaclesText, obstaclesTo } from './alter-type-obstacles.ts';
+import { differingKeys, isRewritten, problemOf } from './key-column-pairs.ts';
+import type { ColumnPair, DifferingKey, Problem } from './key-column-pairs.ts';
+import type { Finding, Severity } from '../step.ts';
 
-interface Mismatch {
-  column: string;
-  type: string;
-  referenced_column: string;
-  referenced_type: string;
+interface ProblemPair extends ColumnPair {
+  problem: Problem;
 }
 
-interface Row {
-  schema: string;
-  table: string;
-  constraint: string;
-  quoted_table: string;
-  quoted_constraint: string;
-  mismatches: Mismatch[] | null;
+/** A key with the pairs that matter. */
+interface MismatchedKey extends DifferingKey {
+  pairs: ProblemPair[];
+}
+
+/** Text without a limit is rarely as long as it may be, so that a limit on the referring side mostly does no harm. */
+const severities: Record<Problem, Severity> = {
+  narrower: 'warning',
+  not_indexable: 'warning',
+  time_zone: 'warning',
+  shorter: 'info',
+};
+
+function problemText(key: DifferingKey, pair: ProblemPair): string {
+  const own = `column ${pair.quoted_column} (${pair.type})`;
+  const referenced = `${key.quoted_referenced} (${pair.referenced_type})`;
+  switch (pair.problem) {
+    case 'narrower':
+      return `${own} cannot hold every value of the column it references in ${referenced}`;
+    case 'shorter':
+      return `${own} is limited, and the column it references in ${referenced} is not`;
+    case 'not_indexable':
+      return `${own} is cast for the comparison with ${referenced}, so the server cannot use an index on it`;
+    case 'time_zone':
+      return `whether ${own} equals the column it references in ${referenced} depends on the time zone of the session`;
+  }
+}
+
+interface Fix {
   remedy: string | null;
+  /** Why there is no remedy. */
+  obstacles: string[];
+  rewrite: boolean;
 }
 
-/** A domain counts as the type it is made of. Of two integers the remedy widens the narrower: the other way fails. */
-const text = `
-  with recursive base_type (oid, base) as (
-    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
-    union all
-    select t.oid, b.base from base_type as b
-    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
-  ), foreign_key as materialized (
-    select k.oid, k.conname, k.conkey, k.confkey, k.conrelid, k.confrelid, n.nspname, c.relname,
-      fn.nspname as referenced_schema, fc.relname as referenced_table
-    from pg_catalog.pg_constraint as k
-    join pg_catalog.pg_class as c on c.oid = k.conrelid
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    join pg_catalog.pg_class as fc on fc.oid = k.confrelid
-    join pg_catalog.pg_namespace as fn on fn.oid = fc.relnamespace
-    where k.contype = 'f' and k.conparentid = 0 and ${userSchema}
-  ), differing as materialized (
-    -- Nearly all pairs are of one type, and go before anything is asked about types: the cost stays linear.
-    select k.oid, key.position, k.nspname, k.relname, k.referenced_schema, k.referenced_table,
-      a.attname, a.atttypid, f.attname as referenced_attname, f.atttypid as referenced_atttypid,
-      f.atttypmod as referenced_atttypmod
-    from foreign_key as k
-    cross join lateral rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey))
-      with ordinality as key (own, referenced, position)
-    join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = key.own
-    join pg_catalog.pg_attribute as f on f.attrelid = k.confrelid and f.attnum = key.referenced
-    where a.atttypid <> f.atttypid
-  ), mismatched as materialized (
-    select d.oid,
-      pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-        'column', d.attname, 'type', pg_catalog.format_type(d.atttypid, null),
-        'referenced_column', d.referenced_attname,
-        'referenced_type', pg_catalog.format_type(d.referenced_atttypid, null)) order by d.position) as mismatches,
-      pg_catalog.string_agg(case
-        when fb.base in ('pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype)
-            and (ab.base = 'pg_catalog.int8'::regtype
-              or ab.base = 'pg_catalog.int4'::regtype and fb.base = 'pg_catalog.int2'::regtype)
-          then pg_catalog.format('alter table %I.%I alter column %I type %s;', d.referenced_schema,
-            d.referenced_table, d.referenced_attname, pg_catalog.format_type(ab.base, null))
-        else pg_catalog.format('alter table %I.%I alter column %I type %s;', d.nspname, d.relname, d.attname,
-            pg_catalog.format_type(d.referenced_atttypid, d.referenced_atttypmod))
-        end, e'\\n' order by d.position) as remedy
-    from differing as d
-    join base_type as ab on ab.oid = d.atttypid
-    join base_type as fb on fb.oid = d.referenced_atttypid
-    where ab.base <> fb.base
-    group by d.oid
-  )
-  select pg_catalog.jsonb_build_object('schema', k.nspname, 'table', k.relname, 'constraint', k.conname,
-      'quoted_table', pg_catalog.format('%I.%I', k.nspname, k.relname),
-      'quoted_constraint', pg_catalog.quote_ident(k.conname),
-      'mismatches', m.mismatches,
-      'remedy', m.remedy) as row
-  from foreign_key as k
-  left join mismatched as m on m.oid = k.oid
-  order by k.nspname, k.relname, k.conname`;
+function fixOf(key: MismatchedKey, obstacles: ReadonlyMap<string, readonly string[]>): Fix {
+  const found = key.pairs.flatMap((pair) => {
+    if (pair.problem === 'time_zone') return ['the conversion depends on the time zone'];
+    return (obstacles.get(`${key.relation}.${pair.attnum}`) ?? []).map((each) =>
+      key.pairs.length > 1 ? `column ${pair.quoted_column}: ${each}` : each,
+    );
+  });
+  const changes = key.pairs.map(
+    ({ quoted_column, target, collation }) => `alter column ${quoted_column} type ${target}${collation}`,
+  );
+  return {
+    remedy: found.length > 0 ? null : `alter table ${key.quoted_table} ${changes.join(', ')};`,
+    obstacles: found,
+    rewrite: key.pairs.some(isRewritten),
+  };
+}
 
 const name = 'foreign_key_type_mismatch';
+
+function mismatchFinding(key: MismatchedKey, fix: Fix): Finding {
+  const severity = key.pairs.some(({ problem }) => severities[problem] === 'warning') ? 'warning' : 'info';
+  const worst = key.pairs.find(({ problem }) => severities[problem] === severity);
+  const cost = fix.rewrite
+    ? `The remedy rewrites ${key.quoted_table} and blocks all access to it meanwhile (ACCESS EXCLUSIVE lock).`
+    : `The remedy takes an ACCESS EXCLUSIVE lock on ${key.quoted_table} while the key is checked; the table is not rewritten.`;
+  const consequence = fix.remedy === null ? `No automatic fix: ${obstaclesText(fix.obstacles)}.` : cost;
+  return {
+    kind: integrityKind(name),
+    severity,
+    schema: key.schema,
+    table: key.table,
+    object: key.constraint,
+    summary: `Foreign key ${key.quoted_constraint} of ${key.quoted_table}: ${worst ? problemText(key, worst) : ''}. ${consequence}`,
+    detail: {
+      columns: key.pairs.map(({ column, type, referenced_column, referenced_type, problem }) => ({
+        column,
+        type,
+        referenced_column,
+        referenced_type,
+        problem,
+      })),
+      ...(fix.remedy === null
+        ? { obstacles: fix.obstacles }
+        : { lock: 'ACCESS EXCLUSIVE', rewrite: fix.rewrite }),
+    },
+    remedy: fix.remedy,
+  };
+}
 
 export const foreignKeyTypeMismatch: IntegrityCheck = {
   name,
   title: 'Foreign keys whose column types differ',
   *look() {
-    const rows = yield* query<Row>(text);
-    const findings = rows.flatMap((row) => {
-      const [first] = row.mismatches ?? [];
-      if (!first || !row.mismatches) return [];
-      return {
-        kind: integrityKind(name),
-        severity: 'warning' as const,
-        schema: row.schema,
-        table: row.table,
-        object: row.constraint,
-        summary: `Foreign key ${row.quoted_constraint} of ${row.quoted_table} compares ${first.type} with ${first.referenced_type}.`,
-        detail: { columns: row.mismatches.map((pair) => ({ ...pair })) },
-        remedy: row.remedy,
-      };
+    const { total, keys } = yield* differingKeys();
+    const mismatched = keys.flatMap((key): MismatchedKey[] => {
+      const pairs = key.pairs.flatMap((pair) => {
+        const problem = problemOf(pair);
+        return problem === null ? [] : [{ ...pair, problem }];
+      });
+      return pairs.length === 0 ? [] : [{ ...key, pairs }];
     });
-    return wholeReport(rows.length, findings);
+    const obstacles = yield* obstaclesTo(
+      mismatched.flatMap(({ relation, pairs }) =>
+        pairs.map(({ attnum, referenced_base: { oid, modifier } }) => ({
+          relation,
+          attnum,
+          target: oid,
+          modifier,
+        })),
+      ),
+    );
+    return wholeReport(
+      total,
+      mismatched.map((key) => mismatchFinding(key, fixOf(key, obstacles))),
+    );
   },
 };
