@@ -41,6 +41,11 @@ begin
     and f.run_id <> record_step.run_id
     and f.finding_key not in (select pg_catalog.jsonb_array_elements_text(record -> 'keep_open'));
 
+  -- Findings of other steps that would be fatal, or said twice, beside those of this one.
+  update maint.finding as f set resolved_at = run_started
+  where f.resolved_at is null
+    and f.finding_key in (select pg_catalog.jsonb_array_elements_text(record -> 'superseded'));
+
   update maint.action as a set status = 'expired', finished_at = run_started,
     outcome = 'the finding was gone before the action began'
   where a.status = 'queued'
@@ -49,7 +54,8 @@ begin
     and exists (
       select from maint.finding as f
       where f.finding_id = a.finding_id and f.resolved_at is not null
-        and f.step_number = record_step.step_number);
+        and (f.step_number = record_step.step_number
+          or f.finding_key in (select pg_catalog.jsonb_array_elements_text(record -> 'superseded'))));
 
   -- A step that was not due has none: what it could not examine before stays so.
   if record ? 'gaps' then

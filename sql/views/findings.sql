@@ -23,6 +23,7 @@ order by
   array_position(array['critical', 'warning', 'info'], f.severity),
   f.last_seen desc,
   f.step_number,
+  case when f.kind in ('index.unused', 'index.redundant') then (f.detail ->> 'size_bytes')::float8 end desc nulls last,
   f.finding_id;
 comment on view maint.findings is
   'What the checks found: open ones first, the worst on top, muted ones below, then those that are resolved.';

@@ -7,6 +7,7 @@ import { owningExtension } from './relations.ts';
 
 export interface UnusedCandidate {
   oid: number;
+  table_oid: number;
   schema: string;
   table: string;
   index: string;
@@ -104,7 +105,7 @@ function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess
     group by m.root_oid
   )
   select pg_catalog.jsonb_build_object(
-      'oid', k.index_oid::bigint, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
+      'oid', k.index_oid::bigint, 'table_oid', k.indrelid::bigint, 'schema', n.nspname, 'table', t.relname, 'index', c.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'quoted_table', pg_catalog.format('%I.%I', tn.nspname, t.relname),
       'partitioned', k.relkind = 'I',

@@ -108,6 +108,7 @@ function recordOf(step: Step, report: Report, request: RunRequest): JsonObject {
     })),
     examined: report.examined,
     keep_open: (report.keepOpen ?? []).map(findingKey),
+    superseded: [...(report.superseded ?? [])],
     ...record,
   };
 }

@@ -12,6 +12,7 @@ import {
   workInProgress,
 } from '../catalog/invalid-indexes.ts';
 import type { InvalidIndex } from '../catalog/invalid-indexes.ts';
+import { openDrops, superseded } from '../catalog/open-drops.ts';
 import { owningExtension } from '../catalog/relations.ts';
 import { isBaseOf, parseLeftoverName } from '../catalog/leftover-names.ts';
 import { incompletePartitionedIndexes } from '../catalog/partitioned-indexes.ts';
@@ -174,6 +175,7 @@ function leftoverFinding(leftover: Leftover): Finding {
       size_bytes: index.size_bytes,
       index_oid: index.oid,
       original: original?.quoted ?? null,
+      original_oid: original?.oid ?? null,
       ...(kept && { kept_because: kept }),
     },
     remedy: `drop index concurrently ${index.quoted};`,
@@ -326,6 +328,7 @@ export default defineStep({
             ],
       actions,
       examined: [orphanedIndexKind],
+      superseded: superseded(2, yield* openDrops(), new Set(leftovers.map(({ index }) => index.oid))),
       keepOpen: undecidedFindings(orphanedIndexKind, [
         ...undecided,
         ...repack.busy.map((index) => ({ ...index, pid: null })),

@@ -6,16 +6,22 @@
 import { grantOf } from '../catalog/grants.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
+import { byGain, entriesPerDay, isWorthIt } from '../catalog/index-gain.ts';
 import { noteUncounted, sampleDays, sampleIndexUsage, statisticsState } from '../catalog/index-usage.ts';
+import type { StatisticsState } from '../catalog/index-usage.ts';
+import { decidedBefore, openDrops, superseded, takenOver } from '../catalog/open-drops.ts';
+import type { TakenOver } from '../catalog/open-drops.ts';
 import { unusedCandidates } from '../catalog/unused-candidates.ts';
 import type { UnusedCandidate } from '../catalog/unused-candidates.ts';
 import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
 import type { Unexamined } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
 import { countActionsOf, defineStep } from './step.ts';
-import type { Action, ConfigOf, Finding, JsonObject, Report } from './step.ts';
+import type { Action, ConfigOf, Context, Finding, JsonObject, Report } from './step.ts';
 
 export const unusedIndexKind = 'index.unused';
+
+const unusedIndexesStep = 6;
 
 /**
  * Share of a window's days on which a sample must have been taken. Too low, and a verdict rests on a few looks; too
@@ -31,10 +37,15 @@ type Undecided =
   | 'window_not_covered'
   /** The server saw a scan inside the window that our counts do not have. */
   | 'scanned_uncounted'
+  /** It does the work of an index that was dropped as redundant inside the window; its counts from before do not have that. */
+  | 'took_over'
   /** Whether the planner uses the index's statistics may not be seen by this role. */
   | 'not_permitted';
 
 type Verdict = { judged: 'used' } | { judged: 'unused'; scans: number } | { judged: Undecided };
+
+/** The shortest time for which an index that took over the work of another one is left alone, whatever the window. */
+const daysAfterTakeover = 1;
 
 type UnusedConfig = Pick<ConfigOf<typeof config>, 'min_scans' | 'days_unused'>;
 
@@ -54,7 +65,12 @@ function isCovered(index: UnusedCandidate, days: number, sampled: readonly numbe
   return index.known_days >= days && earliest >= days && within >= days * sampledShare;
 }
 
-function judge(index: UnusedCandidate, settings: UnusedConfig, sampled: readonly number[]): Verdict {
+function judge(
+  index: UnusedCandidate,
+  settings: UnusedConfig,
+  sampled: readonly number[],
+  takeover: TakenOver | undefined,
+): Verdict {
   const days = settings.days_unused;
   const scans = days === 0 ? index.scans : scansWithin(index, days);
   if (scans >= settings.min_scans) return { judged: 'used' };
@@ -62,6 +78,8 @@ function judge(index: UnusedCandidate, settings: UnusedConfig, sampled: readonly
   const seenByServer = index.last_scan_days !== null && index.last_scan_days < days;
   if (scans === 0 && seenByServer) return { judged: 'scanned_uncounted' };
   if (index.statistics_unknown) return { judged: 'not_permitted' };
+  if (takeover !== undefined && takeover.days < Math.max(days, daysAfterTakeover))
+    return { judged: 'took_over' };
   return { judged: 'unused', scans };
 }
 
@@ -70,6 +88,8 @@ interface UnusedIndex {
   scans: number;
   window: number;
   detail: IndexDetail;
+  /** Entries a day that writers add to it; null where that is not known. */
+  entries: number | null;
 }
 
 /** Why an unused index must not be dropped by us, or null. */
@@ -85,13 +105,13 @@ function scanned(scans: number): string {
   return scans === 0 ? 'never scanned' : scans === 1 ? 'scanned once' : `scanned ${scans} times`;
 }
 
-function unusedFinding(unused: UnusedIndex, standbys: boolean): Finding {
-  const { index, scans, window, detail } = unused;
+function unusedFinding(unused: UnusedIndex, standbys: boolean, minSizeMb: number): Finding {
+  const { index, scans, window, detail, entries } = unused;
   const kept = keptBecause(unused, standbys);
   const when = window === 0 ? ', as far as is known' : ` in the last ${window} days`;
   return {
     kind: unusedIndexKind,
-    severity: standbys ? 'info' : 'warning',
+    severity: !standbys && isWorthIt(detail.size_bytes, entries, minSizeMb) ? 'warning' : 'info',
     schema: index.schema,
     table: index.table,
     object: index.index,
@@ -102,6 +122,7 @@ function unusedFinding(unused: UnusedIndex, standbys: boolean): Finding {
       scans,
       window_days: window,
       size_bytes: detail.size_bytes,
+      ...(entries !== null && { entries_per_day: entries }),
       definition: detail.definition,
       index_oid: index.oid,
       partitioned: index.partitioned,
@@ -183,6 +204,11 @@ function* notJudged(
     })),
     ...unexaminedClass('indexes scanned while scans were not sampled', 'not_yet', names('scanned_uncounted')),
     ...unexaminedClass(
+      'indexes that took over the work of one dropped as redundant',
+      'not_yet',
+      names('took_over'),
+    ),
+    ...unexaminedClass(
       'indexes on expressions whose statistics may be in use',
       'not_permitted',
       hidden,
@@ -211,6 +237,15 @@ const config = {
     scoped: true,
     doc: 'Length of the window. No verdict before it has been watched without a gap. 0: judge on what is known now.',
   },
+  min_size_mb: {
+    type: 'number',
+    unit: 'megabytes',
+    default: 1,
+    minimum: 0,
+    maximum: 1_000_000_000,
+    scoped: true,
+    doc: 'An unused index smaller than this is of severity info, unless its table takes very many writes: there is little to win.',
+  },
   auto_cleanup: {
     type: 'boolean',
     default: false,
@@ -219,8 +254,85 @@ const config = {
   },
 } as const;
 
+/** Judges by the samples that there are. */
+function* report(context: Context<typeof config>, state: StatisticsState): Program<Report> {
+  const { min_scans, days_unused } = context.config;
+  const sampled = yield* sampleDays(context.now);
+  const candidates = yield* unusedCandidates(context.now, days_unused, min_scans, {
+    mayReadPgStatistic: state.may_read_pg_statistic,
+    knowsLastScan: context.serverVersion >= lastScanSince,
+  });
+  const drops = yield* openDrops();
+  const decided = decidedBefore(unusedIndexesStep, drops, state.standbys);
+  const takeovers = new Map((yield* takenOver(context.now)).map((takeover) => [takeover.oid, takeover]));
+  const judged = candidates
+    .filter(({ oid }) => !decided.has(oid))
+    .map((index) => {
+      const settings = context.configFor(index);
+      const verdict = judge(index, settings, sampled, takeovers.get(index.oid));
+      return { index, window: settings.days_unused, ...verdict };
+    });
+  const unused = judged.filter((verdict) => verdict.judged === 'unused');
+  const undecided = judged.filter(({ judged: verdict }) => verdict !== 'unused' && verdict !== 'used');
+
+  const detailOf = yield* indexDetails(unused.map(({ index }) => index.oid));
+  const entriesOf = yield* entriesPerDay(
+    context.now,
+    unused.map(({ index }) => index.table_oid),
+  );
+  const found = byGain(
+    unused.map(({ index, scans, window }) => {
+      const entries = entriesOf(index.table_oid);
+      const one: UnusedIndex = { index, scans, window, detail: detailOf(index.oid), entries };
+      const finding = unusedFinding(one, state.standbys, context.configFor(index).min_size_mb);
+      return { one, finding };
+    }),
+    ({ one }) => ({ size: one.detail.size_bytes, name: one.index.quoted }),
+  );
+  const actions = found
+    .filter(
+      ({ one }) => keptBecause(one, state.standbys) === null && context.configFor(one.index).auto_cleanup,
+    )
+    .map(({ one, finding }) => dropAction(one, finding));
+
+  const cleanup: JsonObject = { unused_indexes_found: found.length };
+  if (undecided.length > 0) cleanup['unused_indexes_undecided'] = countBy(undecided);
+  if (state.standbys) cleanup['unused_indexes_on_standbys'] = 'unknown';
+  const findings = found.map(({ finding }) => finding);
+  const loud = context.unmuted(findings);
+  return {
+    result: { cleanup },
+    findings,
+    alerts:
+      loud.length === 0
+        ? []
+        : [
+            {
+              severity: 'info',
+              message: `unused indexes found: ${loud.length}, to be removed: ${countActionsOf(loud, actions)}`,
+            },
+          ],
+    actions,
+    examined: [unusedIndexKind],
+    keepOpen: undecided
+      .filter(({ judged: verdict }) => verdict !== 'took_over')
+      .map(({ index }) => ({
+        kind: unusedIndexKind,
+        schema: index.schema,
+        table: index.table,
+        object: index.index,
+      })),
+    superseded: superseded(unusedIndexesStep, drops, new Set(found.map(({ one }) => one.index.oid))),
+    coverage: examinedAllBut(
+      candidates.length,
+      undecided.length,
+      yield* notJudged(judged, sampled, state.standbys),
+    ),
+  };
+}
+
 export default defineStep({
-  number: 6,
+  number: unusedIndexesStep,
   name: 'unused_indexes',
   title: 'Clean up unused indexes',
   feature: 'features.index_cleanup',
@@ -231,68 +343,19 @@ export default defineStep({
   unexamined: { cleanup: { unused_indexes_found: null, unused_indexes_removed: null } },
 
   *check(context) {
-    const { min_scans, days_unused } = context.config;
+    const { days_unused } = context.config;
     const state = yield* statisticsState();
     if (state.not_counted !== null) {
       yield* noteUncounted(context.now, state.not_counted, days_unused);
       return uncountedReport(state.not_counted);
     }
     yield* sampleIndexUsage(context.now, state, days_unused);
+    return yield* report(context, state);
+  },
 
-    const sampled = yield* sampleDays(context.now);
-    const candidates = yield* unusedCandidates(context.now, days_unused, min_scans, {
-      mayReadPgStatistic: state.may_read_pg_statistic,
-      knowsLastScan: context.serverVersion >= lastScanSince,
-    });
-    const judged = candidates.map((index) => {
-      const settings = context.configFor(index);
-      return { index, window: settings.days_unused, ...judge(index, settings, sampled) };
-    });
-    const unused = judged.filter((verdict) => verdict.judged === 'unused');
-    const undecided = judged.filter(({ judged: verdict }) => verdict !== 'unused' && verdict !== 'used');
-
-    const detailOf = yield* indexDetails(unused.map(({ index }) => index.oid));
-    const found = unused.map(({ index, scans, window }) => {
-      const one: UnusedIndex = { index, scans, window, detail: detailOf(index.oid) };
-      return { one, finding: unusedFinding(one, state.standbys) };
-    });
-    const actions = found
-      .filter(
-        ({ one }) => keptBecause(one, state.standbys) === null && context.configFor(one.index).auto_cleanup,
-      )
-      .map(({ one, finding }) => dropAction(one, finding));
-
-    const cleanup: JsonObject = { unused_indexes_found: found.length };
-    if (undecided.length > 0) cleanup['unused_indexes_undecided'] = countBy(undecided);
-    if (state.standbys) cleanup['unused_indexes_on_standbys'] = 'unknown';
-    const findings = found.map(({ finding }) => finding);
-    const loud = context.unmuted(findings);
-    return {
-      result: { cleanup },
-      findings,
-      alerts:
-        loud.length === 0
-          ? []
-          : [
-              {
-                severity: 'info',
-                message: `unused indexes found: ${loud.length}, to be removed: ${countActionsOf(loud, actions)}`,
-              },
-            ],
-      actions,
-      examined: [unusedIndexKind],
-      keepOpen: undecided.map(({ index }) => ({
-        kind: unusedIndexKind,
-        schema: index.schema,
-        table: index.table,
-        object: index.index,
-      })),
-      coverage: examinedAllBut(
-        candidates.length,
-        undecided.length,
-        yield* notJudged(judged, sampled, state.standbys),
-      ),
-    };
+  *recheck(context) {
+    const state = yield* statisticsState();
+    return state.not_counted === null ? yield* report(context, state) : uncountedReport(state.not_counted);
   },
 });
 

@@ -6,6 +6,7 @@ import { rollUpHistory } from '../catalog/index-history.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { InventoryIndex } from '../catalog/index-inventory.ts';
 import { bloatCauses, recordPlan } from '../catalog/rebuilds.ts';
+import type { Program } from '../core/program.ts';
 import { coverageOf } from './index-health/coverage.ts';
 import { lookAtIndexes, sizeOf } from './index-health/look.ts';
 import type { Looked } from './index-health/look.ts';
@@ -17,7 +18,7 @@ import { indexHealthSettings } from './index-health/settings.ts';
 import { bloatText, sizeText } from './index-health/verdict.ts';
 import type { Known, Verdict } from './index-health/verdict.ts';
 import { countActionsOf, defineStep } from './step.ts';
-import type { Action, Finding, JsonObject } from './step.ts';
+import type { Action, Context, Finding, JsonObject, Report } from './step.ts';
 
 export const bloatedIndexKind = 'index.bloated';
 
@@ -112,6 +113,116 @@ function automaticReindex(
   };
 }
 
+/** With `only`, judges the indexes of these oids alone, and measures them whether they have changed or not. */
+function* judge(
+  { config: settings, configFor, now, unmuted }: Context<typeof indexHealthSettings>,
+  only?: readonly number[],
+): Program<Report> {
+  const { looked, tools, measured, pagesRead } = yield* lookAtIndexes(
+    { config: settings, configFor, now },
+    only,
+  );
+  yield* rollUpHistory(now, settings.sample_days, settings.history_days);
+
+  const judged = looked.filter(({ small }) => !small);
+  const bloated = judged.filter((look) => look.judged.verdict === 'bloated');
+  const causes = yield* bloatCauses(
+    bloated.filter(wasRebuiltSoon).map(({ index }) => index.oid),
+    now,
+  );
+  const detailOf = yield* indexDetails(bloated.map(({ index }) => index.oid));
+  const reported = bloated.flatMap((look) => {
+    const { known } = look;
+    if (known === null) return [];
+    const size = sizeOf(look);
+    const each: Bloated = {
+      looked: look,
+      known,
+      size,
+      wasted: Math.max(0, Math.round((size * known.bloat_percent) / 100)),
+      definition: detailOf(look.index.oid).definition,
+      again: causes.get(look.index.oid) ?? null,
+    };
+    return { each, finding: findingOf(each) };
+  });
+  const candidates = reported.map(({ each }): Candidate => ({
+    index: each.looked.index,
+    size: each.size,
+    wasted: each.wasted,
+    bloatPercent: each.known.bloat_percent,
+    threshold: each.looked.own.bloat_threshold,
+    minDays: each.looked.own.reindex_min_days,
+    keptBecause: keptBecause(each.looked.index),
+    wanted: each.looked.own.auto_reindex,
+  }));
+  const choice = yield* chooseRebuilds(
+    candidates,
+    settings.reindex_schedule,
+    settings.reindex_max_indexes,
+    now,
+  );
+  if (choice.plan !== null) yield* recordPlan(choice.plan, now);
+  const findingOfOid = new Map(reported.map(({ each, finding }) => [each.looked.index.oid, finding]));
+  const actions = choice.chosen.flatMap((chosen) => {
+    const finding = findingOfOid.get(chosen.candidate.index.oid);
+    return finding === undefined ? [] : [actionOf(chosen, finding)];
+  });
+
+  const loud = unmuted(reported.map(({ finding }) => finding));
+
+  const count = (verdict: Verdict): number => judged.filter((look) => look.judged.verdict === verdict).length;
+  const unknown = judged.filter((look) => look.judged.verdict === 'unknown');
+  const pending = yield* pendingOf(
+    looked.map(({ index }) => index),
+    tools,
+  );
+  const pendingTotal = [...pending.values()].reduce((sum, pages) => sum + pages, 0);
+  const notSampled = whyNotSampled(tools);
+  return {
+    result: {
+      cleanup: {
+        index_health: {
+          healthy: count('healthy'),
+          bloated: count('bloated'),
+          underutilized: count('underutilized'),
+          unknown: unknown.length,
+          ...(unknown.length > 0 && { unknown_because: countReasons(unknown) }),
+          measured,
+          unchanged: judged.filter(({ change }) => !change.due).length,
+          pages_read: pagesRead,
+          wasted_bytes: reported.reduce((sum, { each }) => sum + each.wasted, 0),
+          ...(pendingTotal > 0 && { gin_pending_pages: pendingTotal }),
+          ...(notSampled !== null && { not_sampled_because: notSampled }),
+        },
+        bloated_indexes_found: reported.length,
+        automatic_reindex: automaticReindex(choice, {
+          on: settings.auto_reindex || candidates.some(({ wanted }) => wanted),
+          schedule: settings.reindex_schedule,
+        }),
+      },
+    },
+    findings: reported.map(({ finding }) => finding),
+    alerts:
+      loud.length === 0
+        ? []
+        : [
+            {
+              severity: 'info',
+              message: `bloated indexes found: ${loud.length}, to be rebuilt: ${countActionsOf(loud, actions)}`,
+            },
+          ],
+    actions,
+    examined: [bloatedIndexKind],
+    keepOpen: unknown.map(({ index }) => ({
+      kind: bloatedIndexKind,
+      schema: index.schema,
+      table: index.table,
+      object: index.index,
+    })),
+    coverage: coverageOf(judged, tools),
+  };
+}
+
 export default defineStep({
   number: 7,
   name: 'index_health',
@@ -129,109 +240,9 @@ export default defineStep({
     },
   },
 
-  *check({ config: settings, configFor, now, unmuted }) {
-    const { looked, tools, measured, pagesRead } = yield* lookAtIndexes({ config: settings, configFor, now });
-    yield* rollUpHistory(now, settings.sample_days, settings.history_days);
+  check: (context) => judge(context),
 
-    const judged = looked.filter(({ small }) => !small);
-    const bloated = judged.filter((look) => look.judged.verdict === 'bloated');
-    const causes = yield* bloatCauses(
-      bloated.filter(wasRebuiltSoon).map(({ index }) => index.oid),
-      now,
-    );
-    const detailOf = yield* indexDetails(bloated.map(({ index }) => index.oid));
-    const reported = bloated.flatMap((look) => {
-      const { known } = look;
-      if (known === null) return [];
-      const size = sizeOf(look);
-      const each: Bloated = {
-        looked: look,
-        known,
-        size,
-        wasted: Math.max(0, Math.round((size * known.bloat_percent) / 100)),
-        definition: detailOf(look.index.oid).definition,
-        again: causes.get(look.index.oid) ?? null,
-      };
-      return { each, finding: findingOf(each) };
-    });
-    const candidates = reported.map(({ each }): Candidate => ({
-      index: each.looked.index,
-      size: each.size,
-      wasted: each.wasted,
-      bloatPercent: each.known.bloat_percent,
-      threshold: each.looked.own.bloat_threshold,
-      minDays: each.looked.own.reindex_min_days,
-      keptBecause: keptBecause(each.looked.index),
-      wanted: each.looked.own.auto_reindex,
-    }));
-    const choice = yield* chooseRebuilds(
-      candidates,
-      settings.reindex_schedule,
-      settings.reindex_max_indexes,
-      now,
-    );
-    if (choice.plan !== null) yield* recordPlan(choice.plan, now);
-    const findingOfOid = new Map(reported.map(({ each, finding }) => [each.looked.index.oid, finding]));
-    const actions = choice.chosen.flatMap((chosen) => {
-      const finding = findingOfOid.get(chosen.candidate.index.oid);
-      return finding === undefined ? [] : [actionOf(chosen, finding)];
-    });
-
-    const loud = unmuted(reported.map(({ finding }) => finding));
-
-    const count = (verdict: Verdict): number =>
-      judged.filter((look) => look.judged.verdict === verdict).length;
-    const unknown = judged.filter((look) => look.judged.verdict === 'unknown');
-    const pending = yield* pendingOf(
-      looked.map(({ index }) => index),
-      tools,
-    );
-    const pendingTotal = [...pending.values()].reduce((sum, pages) => sum + pages, 0);
-    const notSampled = whyNotSampled(tools);
-    return {
-      result: {
-        cleanup: {
-          index_health: {
-            healthy: count('healthy'),
-            bloated: count('bloated'),
-            underutilized: count('underutilized'),
-            unknown: unknown.length,
-            ...(unknown.length > 0 && { unknown_because: countReasons(unknown) }),
-            measured,
-            unchanged: judged.filter(({ change }) => !change.due).length,
-            pages_read: pagesRead,
-            wasted_bytes: reported.reduce((sum, { each }) => sum + each.wasted, 0),
-            ...(pendingTotal > 0 && { gin_pending_pages: pendingTotal }),
-            ...(notSampled !== null && { not_sampled_because: notSampled }),
-          },
-          bloated_indexes_found: reported.length,
-          automatic_reindex: automaticReindex(choice, {
-            on: settings.auto_reindex || candidates.some(({ wanted }) => wanted),
-            schedule: settings.reindex_schedule,
-          }),
-        },
-      },
-      findings: reported.map(({ finding }) => finding),
-      alerts:
-        loud.length === 0
-          ? []
-          : [
-              {
-                severity: 'info',
-                message: `bloated indexes found: ${loud.length}, to be rebuilt: ${countActionsOf(loud, actions)}`,
-              },
-            ],
-      actions,
-      examined: [bloatedIndexKind],
-      keepOpen: unknown.map(({ index }) => ({
-        kind: bloatedIndexKind,
-        schema: index.schema,
-        table: index.table,
-        object: index.index,
-      })),
-      coverage: coverageOf(judged, tools),
-    };
-  },
+  recheck: (context, { target }) => judge(context, 'oid' in target ? [target.oid] : undefined),
 });
 
 /** Reason -> number of indexes, by the first words: the rest names the case. */

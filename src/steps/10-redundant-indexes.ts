@@ -4,10 +4,12 @@
  */
 import { implicationKey, Redundancy } from '../catalog/index-coverage.ts';
 import type { ImplicationQuestion, RedundantIndex } from '../catalog/index-coverage.ts';
+import { byGain, entriesPerDay, isWorthIt } from '../catalog/index-gain.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
 import { comparableIndexes, provenImplications } from '../catalog/index-structure.ts';
 import type { IndexStructure } from '../catalog/index-structure.ts';
+import { droppedBefore, openDrops, superseded } from '../catalog/open-drops.ts';
 import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
 import { attempt, FailureError } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
@@ -16,6 +18,8 @@ import { defineStep } from './step.ts';
 import type { Finding, JsonObject } from './step.ts';
 
 export const redundantIndexKind = 'index.redundant';
+
+const redundantIndexesStep = 10;
 
 /**
  * What the keeper has over the redundant index. `fewer_rows`: the redundant one is partial and the keeper has more
@@ -41,13 +45,22 @@ function summaryOf({ index, keeper }: RedundantIndex, difference: Difference): s
   }
 }
 
-function redundantFinding(redundant: RedundantIndex, detailOf: (oid: number) => IndexDetail): Finding {
+interface Known {
+  detailOf(oid: number): IndexDetail;
+  /** Entries a day that writers add to an index of the table; null where that is not known. */
+  entriesOf(table: number): number | null;
+  minSizeMb: number;
+}
+
+function redundantFinding(redundant: RedundantIndex, { detailOf, entriesOf, minSizeMb }: Known): Finding {
   const { index, keeper } = redundant;
   const difference = differenceOf(redundant);
   const detail = detailOf(index.oid);
+  const entries = entriesOf(index.table_oid);
+  const worthIt = isWorthIt(detail.size_bytes, entries, minSizeMb);
   return {
     kind: redundantIndexKind,
-    severity: difference === 'fewer_rows' ? 'info' : 'warning',
+    severity: difference !== 'fewer_rows' && worthIt ? 'warning' : 'info',
     schema: index.schema,
     table: index.table,
     object: index.index,
@@ -58,6 +71,7 @@ function redundantFinding(redundant: RedundantIndex, detailOf: (oid: number) => 
       definition: detail.definition,
       covered_by_definition: detailOf(keeper.oid).definition,
       size_bytes: detail.size_bytes,
+      ...(entries !== null && { entries_per_day: entries }),
       index_oid: index.oid,
       covered_by_oid: keeper.oid,
       partitioned: index.partitioned,
@@ -99,13 +113,22 @@ function undecidedOf(
 }
 
 export default defineStep({
-  number: 10,
+  number: redundantIndexesStep,
   name: 'redundant_indexes',
   title: 'Check for redundant indexes',
   feature: 'features.redundant_index_detection',
   kinds: [redundantIndexKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for redundant indexes.' },
+    min_size_mb: {
+      type: 'number',
+      unit: 'megabytes',
+      default: 1,
+      minimum: 0,
+      maximum: 1_000_000_000,
+      scoped: true,
+      doc: 'A redundant index smaller than this is of severity info, unless its table takes very many writes: there is little to win.',
+    },
     partial_indexes: {
       type: 'boolean',
       default: true,
@@ -116,8 +139,11 @@ export default defineStep({
   interval: () => 0,
   unexamined: { cleanup: { redundant_indexes_found: null } },
 
-  *check({ configFor, unmuted }) {
-    const indexes = yield* comparableIndexes();
+  *check({ configFor, unmuted, now }) {
+    const drops = yield* openDrops();
+    // What another finding drops is neither dropped once more nor kept in place of another.
+    const dropped = droppedBefore(redundantIndexesStep, drops);
+    const indexes = (yield* comparableIndexes()).filter(({ oid }) => !dropped.has(oid));
     const redundancy = new Redundancy(indexes);
     const questions = redundancy.questions();
     const implications = yield* answersTo(questions);
@@ -130,7 +156,16 @@ export default defineStep({
 
     const cleanup: JsonObject = { redundant_indexes_found: found.length };
     if (undecided.length > 0) cleanup['redundant_indexes_undecided'] = undecided.map(({ quoted }) => quoted);
-    const findings = found.map((redundant) => redundantFinding(redundant, detailOf));
+    const entriesOf = yield* entriesPerDay(
+      now,
+      found.map(({ index }) => index.table_oid),
+    );
+    const findings = byGain(found, ({ index }) => ({
+      size: detailOf(index.oid).size_bytes,
+      name: index.quoted,
+    })).map((redundant) =>
+      redundantFinding(redundant, { detailOf, entriesOf, minSizeMb: configFor(redundant.index).min_size_mb }),
+    );
     const loud = unmuted(findings);
     return {
       result: { cleanup },
@@ -139,6 +174,11 @@ export default defineStep({
         loud.length === 0 ? [] : [{ severity: 'info', message: `redundant indexes found: ${loud.length}` }],
       actions: [],
       examined: [redundantIndexKind],
+      superseded: superseded(
+        redundantIndexesStep,
+        drops,
+        new Set(found.flatMap(({ index, keeper }) => [index.oid, keeper.oid])),
+      ),
       keepOpen: undecided.map(({ schema, table, index }) => ({
         kind: redundantIndexKind,
         schema,

@@ -146,6 +146,8 @@ export interface Report {
   examined: string[];
   /** Findings of an examined kind that could not be looked at again and stay open although not seen. */
   keepOpen?: Pick<Finding, 'kind' | 'schema' | 'table' | 'object' | 'discriminator'>[];
+  /** Keys of open findings of other steps that cannot stand beside these: they are resolved. */
+  superseded?: readonly string[];
 }
 
 export interface StepDefinition<All extends Settings> {
@@ -166,12 +168,15 @@ export interface StepDefinition<All extends Settings> {
   /** The step's part of the result when it did not run: unknown is never healthy. */
   unexamined: JsonObject;
   check(context: Context<All>): Program<Report>;
+  /** What an action is judged again by; where left out, `check`. It takes no samples, or looks only at what the action is about. */
+  recheck?(context: Context<All>, action: Pick<Action, 'kind' | 'target'>): Program<Report>;
 }
 
 /** A step with its settings' types forgotten, as the registry and the run need it. */
-export interface Step extends Omit<StepDefinition<Settings>, 'interval' | 'check'> {
+export interface Step extends Omit<StepDefinition<Settings>, 'interval' | 'check' | 'recheck'> {
   interval(config: Record<string, Json>): number;
   check(context: Context): Program<Report>;
+  recheck?(context: Context, action: Pick<Action, 'kind' | 'target'>): Program<Report>;
 }
 
 /** Declares a step. The types of `config` follow from the descriptors. */

@@ -7,7 +7,7 @@ import { startCluster } from '../../build/cluster.ts';
 import type { Cluster } from '../../build/cluster.ts';
 import { createDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { judgeNow, passDays, sample, scan } from '../support/index-usage.ts';
+import { judgeNow, passDays, sample, scan, smallOnesCount } from '../support/index-usage.ts';
 import { openFindings, queuedActions } from '../support/maintenance.ts';
 import { receiveWal } from '../support/walsender.ts';
 import { awayFromMidnight } from '../support/midnight.ts';
@@ -74,6 +74,7 @@ async function reopen(t: ExecutionContext, { url, name, client }: TestDatabase):
 }
 
 async function makeTable(database: TestDatabase): Promise<void> {
+  await smallOnesCount(database);
   await database.query(
     'create table t (a int, b int); create index by_a on t (a); create index by_b on t (b)',
   );

@@ -10,6 +10,7 @@ import {
   passDays,
   sample,
   scan,
+  smallOnesCount,
   useA,
   useB,
 } from '../support/index-usage.ts';
@@ -25,6 +26,7 @@ const kind = 'index.unused';
 test('no verdict before the window is covered; then the unused one, until it is used or gone', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   t.is((await sample(database)).cleanup['unused_indexes_found'], 0);
+  await smallOnesCount(database);
 
   await makeShop(database);
   const first = await sample(database);

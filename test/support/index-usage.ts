@@ -45,6 +45,12 @@ export async function passDays(database: TestDatabase, days: number): Promise<vo
   );
 }
 
+/** Makes findings about indexes as small as those of tests warnings, as those of large ones are. */
+export async function smallOnesCount(database: TestDatabase): Promise<void> {
+  await database.query(`select maint.configure('features.index_cleanup.min_size_mb', '0'),
+    maint.configure('features.redundant_index_detection.min_size_mb', '0')`);
+}
+
 /** Makes the next run judge what it knows, without a window. */
 export async function judgeNow(database: TestDatabase): Promise<void> {
   await database.query(`select maint.configure('features.index_cleanup.days_unused', '0')`);

@@ -2,6 +2,7 @@
 import { queryRow } from '../connection.ts';
 import { defineAction } from './action.ts';
 import type { ActionRow } from './action.ts';
+import { recheck } from './recheck.ts';
 import type pg from 'pg';
 
 interface Probe {
@@ -35,6 +36,8 @@ export const analyzeTable = defineAction({
     if (!found) {
       return { ok: false, outcome: 'expired', reason: 'the table is gone, or is another one under its name' };
     }
+    const unwanted = await recheck(client, action, null);
+    if (unwanted !== null) return unwanted;
     return {
       ok: true,
       // lock_timeout keeps it from waiting for long: behind it others would queue that want the table exclusively.

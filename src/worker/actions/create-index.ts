@@ -8,6 +8,7 @@ import { asOwnerOf } from '../act-as.ts';
 import { workerConfig } from '../worker-config.ts';
 import { defineAction, RefusedUnderLock } from './action.ts';
 import type { ActionRow, Plan, Refusal } from './action.ts';
+import { recheck } from './recheck.ts';
 import { dropLeftover, indexByName, workOn } from './index-state.ts';
 import type { IndexState } from './index-state.ts';
 import { asJson, buildTree, planTree, removeUnattached } from './index-tree.ts';
@@ -192,6 +193,8 @@ export default defineAction({
     if (key !== null) return { ok: false, outcome: 'expired', reason: key };
     const work = await workOn(client, [target.oid]);
     if (work !== null) return { ok: false, outcome: 'later', reason: work };
+    const unwanted = await recheck(client, action, null);
+    if (unwanted !== null) return unwanted;
     const again = againOf(action.evidence);
     const code = await foreignCode(client, target.oid, again.facts);
     if (code !== null) return { ok: false, outcome: 'skipped', reason: code };

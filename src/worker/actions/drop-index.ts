@@ -10,7 +10,7 @@ import { dropHeld, dropStatements, giveNameBack, holdName } from './hold-name.ts
 import { indexByOid, wantedIndex } from './index-state.ts';
 import { rememberTree } from './index-tree.ts';
 import type { IndexState } from './index-state.ts';
-import { keeperLost } from './rejudge.ts';
+import { recheck } from './recheck.ts';
 
 function keptBecause(index: IndexState, explicit: boolean): string | null {
   if (index.temporary || index.system) return 'a temporary or system index is not dropped';
@@ -28,8 +28,6 @@ interface Intent {
   table_oid: number;
   quoted_name: string;
   tree: boolean;
-  /** The index for which this one is not needed. */
-  keeper: number | null;
 }
 
 const gone: Refusal = { ok: false, outcome: 'expired', reason: 'the index is gone' };
@@ -39,7 +37,6 @@ async function changed(
   client: pg.ClientBase,
   action: ActionRow<'drop_index'>,
   before: IndexState,
-  keeper: number | null,
 ): Promise<Refusal | null> {
   const now = await indexByOid(client, before.oid);
   if (now === null) return gone;
@@ -47,7 +44,7 @@ async function changed(
   if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
   if (now.quoted !== before.quoted || now.definition !== before.definition)
     return { ok: false, outcome: 'expired', reason: `the index is another one now: ${now.definition}` };
-  return keeper === null ? null : await keeperLost(client, keeper, now.table_oid);
+  return await recheck(client, action, now, true);
 }
 
 /** An index of a partitioned table is not dropped concurrently: in the transaction that gave it its name. */
@@ -77,16 +74,15 @@ export default defineAction({
         table_oid: index.table_oid,
         quoted_name: index.quoted_name,
         tree,
-        keeper: index.keeper,
       },
     };
   },
 
   async act(client, action, plan) {
-    const { oid, table_oid, tree, keeper } = plan.intent as unknown as Intent;
+    const { oid, table_oid, tree } = plan.intent as unknown as Intent;
     const index = await indexByOid(client, oid);
     if (index === null) throw new RefusedUnderLock(gone);
-    const refusal = (): Promise<Refusal | null> => changed(client, action, index, keeper);
+    const refusal = (): Promise<Refusal | null> => changed(client, action, index);
     const drop = async (statement: string): Promise<void> => {
       await asOwnerOf(client, table_oid, 'own', () => client.query(statement));
     };

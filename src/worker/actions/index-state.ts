@@ -8,7 +8,7 @@ import { HeldUp } from '../errors.ts';
 import { workInProgress } from '../../catalog/invalid-indexes.ts';
 import type { JsonObject } from '../../steps/step.ts';
 import type { ActionRow, Refusal } from './action.ts';
-import { stillWanted } from './rejudge.ts';
+import { recheck } from './recheck.ts';
 
 export interface IndexState {
   oid: number;
@@ -246,15 +246,14 @@ export async function wantedIndex(
   client: pg.ClientBase,
   action: ActionRow<'drop_index' | 'reindex_index'>,
   keptBecause: (index: IndexState) => string | null,
-): Promise<(IndexState & { keeper: number | null }) | Refusal> {
+): Promise<IndexState | Refusal> {
   const index = await sameIndex(client, action.target, action.evidence['definition']);
   if ('ok' in index) return index;
   const kept = keptBecause(index);
   if (kept !== null) return { ok: false, outcome: 'skipped', reason: kept };
   const work = await workOn(client, [index.oid, index.table_oid]);
   if (work !== null) return { ok: false, outcome: 'later', reason: work };
-  const wanted = await stillWanted(client, action, index);
-  return wanted.ok ? { ...index, keeper: wanted.keeper } : wanted;
+  return (await recheck(client, action, index)) ?? index;
 }
 
 /**

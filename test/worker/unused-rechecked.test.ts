@@ -21,7 +21,7 @@ test.after.always(async () => {
   await cluster.stop('immediate');
 });
 
-/** Both indexes of the shop queued to be dropped, by_a as action 1 and by_b as action 2. */
+/** Both indexes of the shop queued to be dropped: the larger one, by_b, as action 1 and by_a as action 2. */
 async function queued(t: Parameters<typeof createDatabase>[0]): Promise<TestDatabase> {
   const database = await createDatabase(t, { template: 'installed' });
   await makeShop(database);
@@ -30,8 +30,8 @@ async function queued(t: Parameters<typeof createDatabase>[0]): Promise<TestData
     maint.configure('features.index_cleanup.min_scans', '1')`);
   await sample(database);
   for (const [id, index] of [
-    [1, 'by_a'],
-    [2, 'by_b'],
+    [1, 'by_b'],
+    [2, 'by_a'],
   ] as const) {
     const [row] = await database.query<{ index: string }>(
       `select target ->> 'index' as index from maint.action where action_id = $1 and status = 'queued'`,
@@ -47,7 +47,8 @@ async function bothEnded(
   database: TestDatabase,
 ): Promise<ActionRecord[]> {
   startWorker(t, database);
-  return [await ended(database, 1), await ended(database, 2)];
+  const [b, a] = [await ended(database, 1), await ended(database, 2)];
+  return [a, b];
 }
 
 async function indexes(database: TestDatabase): Promise<string[]> {
@@ -115,11 +116,11 @@ test.serial(
   async (t) => {
     const database = await queued(t);
     await database.query(`delete from maint.action where action_id = 2`);
-    await database.query(`update pg_index set indisvalid = false where indexrelid = 'shop.by_a'::regclass`);
+    await database.query(`update pg_index set indisvalid = false where indexrelid = 'shop.by_b'::regclass`);
     await database.query('select pg_stat_reset()');
     startWorker(t, database);
     await waitForRow(database, 'select from maint.action where action_id = 1 and finished_at is not null');
     t.is((await actionRecord(database, 1)).status, 'succeeded');
-    t.deepEqual(await indexes(database), ['by_b', 'orders_pkey']);
+    t.deepEqual(await indexes(database), ['by_a', 'orders_pkey']);
   },
 );
