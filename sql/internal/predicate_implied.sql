@@ -1,7 +1,6 @@
 -- Whether every row of index premise must be in index conclusion: the first one's predicate implies the second one's,
 -- as the planner proves it when it asks whether a partial index may serve a query. Both are of the same table. null
--- where it can't be said now. False, not proven, where a predicate has anything that is not the server's own: planning
--- runs immutable functions of constants, and domains and composite types have such in their checks and columns.
+-- where it can't be said: now, or where a predicate has anything that is not the server's own (maint.predicate_is_safe).
 create or replace function maint.predicate_implied(premise oid, conclusion oid)
 returns boolean
 language plpgsql
@@ -15,23 +14,8 @@ declare
   contradiction text;
   plan json;
 begin
-  -- Functions, operators, types, collations: pg_depend has all that is not pinned. The table and its columns are judged below.
-  if exists (
-    select from pg_catalog.pg_depend as d
-    where d.classid = 'pg_catalog.pg_class'::regclass and d.objid in (premise, conclusion)
-      and d.refobjid >= first_of_users
-      and d.refclassid <> all (array['pg_catalog.pg_class'::regclass, 'pg_catalog.pg_constraint'::regclass,
-        'pg_catalog.pg_extension'::regclass]))
-    or exists (
-      select from pg_catalog.pg_depend as d
-      join pg_catalog.pg_index as i on i.indexrelid = d.objid
-      left join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = d.refobjsubid
-      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid in (premise, conclusion)
-        and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid >= first_of_users
-        and (d.refobjid <> i.indrelid and d.deptype <> 'P' and d.deptype <> 'S'
-          or a.atttypid >= first_of_users or a.attcollation >= first_of_users))
-  then
-    return false;
+  if not maint.predicate_is_safe(premise) or not maint.predicate_is_safe(conclusion) then
+    return null;
   end if;
 
   -- No row can be in the first index and not in the second: where the planner sees that, it does not even look. Asked of
@@ -47,7 +31,7 @@ begin
         from pg_catalog.pg_attribute as a
         left join pg_catalog.pg_collation as c on c.oid = a.attcollation
         where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
-          and a.atttypid < first_of_users and a.attcollation < first_of_users),
+          and (a.atttypid < first_of_users or maint.is_enumeration(a.atttypid)) and a.attcollation < first_of_users),
       p.predicate, c.predicate)
   into contradiction
   from (

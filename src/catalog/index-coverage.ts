@@ -2,7 +2,7 @@
  * Which index does all that another one does, so that the other may go. Pure: it compares what index-structure.ts
  * has read.
  */
-import type { IndexStructure } from './index-structure.ts';
+import type { Implication, IndexStructure } from './index-structure.ts';
 
 /**
  * Methods that search by the leading columns of a longer key as well as by the same columns alone. GIN and BRIN would
@@ -99,8 +99,8 @@ export interface RedundantIndex {
 
 /** What decides about partial indexes, which the catalog alone does not tell. */
 export interface PredicateKnowledge {
-  /** Answers to `questions`; null where there is none. */
-  implications: ReadonlyMap<string, boolean | null>;
+  /** Answers to `questions`. */
+  implications: ReadonlyMap<string, Implication>;
   /** Whether an index may be called redundant for the sake of one that has more rows. */
   mayHaveFewerRows(index: IndexStructure): boolean;
 }
@@ -147,7 +147,7 @@ export class Redundancy {
   }
 
   /**
-   * The redundant indexes, each with a keeper that is none. Of two that do the same, one stays: see `isPreferred`.
+   * The redundant indexes, each with a keeper that is none. Of two that do the same, one stays: see `#isPreferred`.
    * Attached indexes are judged with the root of their tree.
    */
   find(knowledge: PredicateKnowledge): RedundantIndex[] {
@@ -199,7 +199,7 @@ export class Redundancy {
   #outdoes(keeper: IndexStructure, candidate: IndexStructure): boolean {
     if (!this.#covers(keeper, candidate)) return false;
     const eitherCouldGo = this.#mayGo(keeper) && this.#covers(candidate, keeper);
-    return !eitherCouldGo || isPreferred(keeper, candidate);
+    return !eitherCouldGo || this.#isPreferred(keeper, candidate);
   }
 
   /** Attaching an index does not compare its sort options with the root's, so each partition's are looked at. */
@@ -207,11 +207,43 @@ export class Redundancy {
     const verdict = coverage(keeper, candidate);
     if (verdict === 'no') return false;
     if (verdict === 'if predicate implied' && !this.#implies(candidate, keeper)) return false;
-    if (!this.#haveSameRows(keeper, candidate) && !this.#knowledge.mayHaveFewerRows(candidate)) return false;
+    const fewerRows = !this.#haveSameRows(keeper, candidate);
+    if (fewerRows && (!this.#knowledge.mayHaveFewerRows(candidate) || this.#isForItsPredicate(candidate)))
+      return false;
     const below = this.#childrenOf(keeper);
     return this.#childrenOf(candidate).every((child) =>
       below.some((other) => other.table_oid === child.table_oid && this.#covers(other, child)),
     );
+  }
+
+  /**
+   * Whether a search by the key finds one row at most, also without the index: then it exists for the searches by its predicate, and in
+   * its order, which none with more rows serves as well. One that is unique itself may be there for that.
+   */
+  #isForItsPredicate(candidate: IndexStructure): boolean {
+    if (candidate.predicate === null || candidate.unique) return false;
+    return (this.#byTable.get(candidate.table_oid) ?? []).some((other) => {
+      if (!other.unique || other.key.length > candidate.key.length) return false;
+      if (other.predicate !== null && !this.#implies(candidate, other)) return false;
+      const first = new Set(candidate.key.slice(0, other.key.length).map(({ what }) => what));
+      return other.key.every(({ what }) => first.has(what));
+    });
+  }
+
+  /** Of a partitioned index: of all those attached to it. */
+  #scansOf(index: IndexStructure): number {
+    return this.#childrenOf(index).reduce((sum, child) => sum + this.#scansOf(child), index.scans);
+  }
+
+  /**
+   * Of two that do the same: an extension's stays, then the one that is used clearly more, then the one with fewer sort options, then by
+   * name. Not by oid: these follow the order of the dump after a restore.
+   */
+  #isPreferred(one: IndexStructure, other: IndexStructure): boolean {
+    if ((one.extension === null) !== (other.extension === null)) return one.extension !== null;
+    const more = magnitude(this.#scansOf(one)) - magnitude(this.#scansOf(other));
+    const plainer = sortOptions(other) - sortOptions(one);
+    return more === 0 && plainer === 0 ? one.index < other.index : (more || plainer) > 0;
   }
 
   #implies(premise: IndexStructure, conclusion: IndexStructure): boolean {
@@ -223,20 +255,24 @@ export class Redundancy {
     return one.predicate === other.predicate || (this.#implies(one, other) && this.#implies(other, one));
   }
 
-  /** Which keeper to name: one with the same rows, then the shorter key, then fewer columns, then the older. */
+  /** Which keeper to name: one with the same rows, then the shorter key, then fewer columns, then the one to prefer. */
   #isCloser(candidate: IndexStructure, one: IndexStructure, other: IndexStructure): boolean {
     const sameRows =
       Number(this.#haveSameRows(one, candidate)) - Number(this.#haveSameRows(other, candidate));
     const shorter = other.key.length - one.key.length;
     const fewer = other.included.length - one.included.length;
-    return (sameRows || shorter || fewer || other.oid - one.oid) > 0;
+    return (sameRows || shorter || fewer || (this.#isPreferred(one, other) ? 1 : -1)) > 0;
   }
 }
 
-/** Of two that do the same: an extension's stays, then the older one. */
-function isPreferred(one: IndexStructure, other: IndexStructure): boolean {
-  if ((one.extension === null) !== (other.extension === null)) return one.extension !== null;
-  return one.oid < other.oid;
+/** Tenfold is clearly more. Closer counts would change which of two is named from one run to the next. */
+function magnitude(scans: number): number {
+  return scans === 0 ? 0 : 1 + Math.floor(Math.log10(scans));
+}
+
+/** Descending counts more than nulls first. */
+function sortOptions({ key }: IndexStructure): number {
+  return key.reduce((sum, { sort }) => sum + 2 * (sort & 1) + (sort >> 1), 0);
 }
 
 function push<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {

@@ -29,6 +29,8 @@ interface IndexFacts {
   extension: string | null;
   /** Storage parameters, as `name=value`. */
   storage: string[];
+  /** All scans known of it; a partitioned index has none of its own. */
+  scans: number;
 }
 
 interface StructureRow {
@@ -47,6 +49,8 @@ interface StructureRow {
   /** As the server stores them; null where there are none. */
   expressions: string | null;
   predicate: string | null;
+  /** Numbers of the table's columns that can never be null, where there is a predicate. */
+  not_null: number[] | null;
 }
 
 /** One key column. Two are interchangeable in a search if `what` is equal. */
@@ -60,7 +64,7 @@ export interface IndexStructure extends IndexFacts {
   /** Table columns in the key, and those that are only included. */
   keyAttributes: ReadonlySet<number>;
   included: number[];
-  /** Equal text, equal predicate; null where every row is indexed. */
+  /** Equal text, equal predicate; null where every row is indexed, also where it only says that a NOT NULL column is not null. */
   predicate: string | null;
 }
 
@@ -83,7 +87,8 @@ const structuresQuery = `
       'replica_identity', x.indisreplident,
       'clustered', x.indisclustered,
       'extension', ${owningExtension('c.oid', 't.oid')},
-      'storage', coalesce(pg_catalog.to_jsonb(c.reloptions), '[]')),
+      'storage', coalesce(pg_catalog.to_jsonb(c.reloptions), '[]'),
+      'scans', greatest(pg_catalog.pg_stat_get_numscans(x.indexrelid), coalesce(u.scans, 0))),
       'keys', x.indnkeyatts,
       'attributes', pg_catalog.to_jsonb(x.indkey::int2[]),
       'operator_classes', (
@@ -97,7 +102,14 @@ const structuresQuery = `
         from pg_catalog.pg_attribute as a
         where a.attrelid = x.indexrelid and a.attoptions is not null),
       'expressions', x.indexprs::text,
-      'predicate', x.indpred::text
+      'predicate', x.indpred::text,
+      'not_null', case when x.indpred is not null then (
+        select pg_catalog.jsonb_agg(a.attnum order by a.attnum)
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = x.indrelid and a.attnum > 0 and a.attnotnull and not exists (
+          -- From PostgreSQL 18 on it may not have been checked for the rows that are there.
+          select from pg_catalog.pg_constraint as o
+          where o.conrelid = x.indrelid and o.contype = 'n' and not o.convalidated and o.conkey = array[a.attnum])) end
     ) as row
   from (
     select p.*, pg_catalog.count(*) over (partition by p.indrelid, pc.relam, p.indkey[0]) as alike
@@ -112,9 +124,28 @@ const structuresQuery = `
   left join (
     select distinct o.conindid from pg_catalog.pg_constraint as o where o.conindid <> 0
   ) as k on k.conindid = x.indexrelid
+  left join maint.index_usage as u on u.index_oid = x.indexrelid
   where x.alike > 1
     and ${usersIndex}
   order by n.nspname, c.relname`;
+
+const conjunction = /^\{BOOLEXPR :boolop and :args \((.*)\)\}$/s;
+const notNullTest =
+  /^\{NULLTEST :arg \{VAR :varno 1 :varattno (\d+) [^{}]*\} :nulltesttype 1 :argisrow false\}$/;
+
+/** The predicate without the conditions that a NOT NULL column is not null: they leave no row out. */
+function predicateOf({ predicate, not_null: notNull }: StructureRow): string | null {
+  if (predicate === null) return null;
+  const whole = withoutLocations(predicate);
+  const members = conjunction.exec(whole)?.[1];
+  const conditions = members === undefined ? [whole] : splitNodes(members);
+  const left = conditions.filter((condition) => {
+    const column = notNullTest.exec(condition)?.[1];
+    return column === undefined || !(notNull ?? []).includes(Number(column));
+  });
+  if (left.length === conditions.length) return whole;
+  return left.length > 1 ? `{BOOLEXPR :boolop and :args (${left.join(' ')})}` : (left[0] ?? null);
+}
 
 function structureOf(row: StructureRow): IndexStructure {
   const expressions = row.expressions === null ? [] : splitNodes(withoutLocations(row.expressions));
@@ -136,7 +167,7 @@ function structureOf(row: StructureRow): IndexStructure {
     key,
     keyAttributes: new Set(row.attributes.slice(0, row.keys)),
     included: row.attributes.slice(row.keys),
-    predicate: row.predicate === null ? null : withoutLocations(row.predicate),
+    predicate: predicateOf(row),
   };
 }
 
@@ -145,17 +176,21 @@ export function* comparableIndexes(): Program<IndexStructure[]> {
   return (yield* query<StructureRow>(structuresQuery)).map(structureOf);
 }
 
-/**
- * For each pair of partial indexes whether all rows of the first must be in the second, by the server's own prover;
- * null where it could not say.
- */
+/** Null where the server could not say now; `not_safe` where it would have to run code that is not its own. */
+export type Implication = boolean | 'not_safe' | null;
+
+/** For each pair of partial indexes whether all rows of the first must be in the second, by the server's own prover. */
 export function* provenImplications(
   pairs: readonly { premise: number; conclusion: number }[],
-): Program<(boolean | null)[]> {
+): Program<Implication[]> {
   if (pairs.length === 0) return [];
-  return yield* query<boolean | null>(
-    `select coalesce(pg_catalog.to_jsonb(maint.predicate_implied(
-         (p.pair ->> 'premise')::oid, (p.pair ->> 'conclusion')::oid)), 'null') as row
+  return yield* query<Implication>(
+    `select case
+         when maint.predicate_is_safe((p.pair ->> 'premise')::oid)
+             and maint.predicate_is_safe((p.pair ->> 'conclusion')::oid)
+           then coalesce(pg_catalog.to_jsonb(maint.predicate_implied(
+             (p.pair ->> 'premise')::oid, (p.pair ->> 'conclusion')::oid)), 'null')
+         else '"not_safe"' end as row
      from pg_catalog.jsonb_array_elements($1::jsonb) with ordinality as p (pair, place)
      order by p.place`,
     [pairs],

@@ -8,7 +8,7 @@ import { byGain, entriesPerDay, isWorthIt } from '../catalog/index-gain.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
 import { comparableIndexes, provenImplications } from '../catalog/index-structure.ts';
-import type { IndexStructure } from '../catalog/index-structure.ts';
+import type { Implication, IndexStructure } from '../catalog/index-structure.ts';
 import { droppedBefore, openDrops, superseded } from '../catalog/open-drops.ts';
 import { examinedAllBut, unexaminedClass } from '../core/coverage.ts';
 import { attempt, FailureError } from '../core/program.ts';
@@ -83,7 +83,7 @@ function redundantFinding(redundant: RedundantIndex, { detailOf, entriesOf, minS
 }
 
 /** The server's answers; null for a question that it could not answer. */
-function* answersTo(questions: readonly ImplicationQuestion[]): Program<Map<string, boolean | null>> {
+function* answersTo(questions: readonly ImplicationQuestion[]): Program<Map<string, Implication>> {
   const outcome = yield* attempt(() => provenImplications(questions));
   if (!outcome.ok && unexaminedReason(outcome.failure.sqlstate) === null) {
     throw new FailureError(outcome.failure);
@@ -96,16 +96,17 @@ function* answersTo(questions: readonly ImplicationQuestion[]): Program<Map<stri
   );
 }
 
-/** Indexes that might be redundant, had the server answered. */
+/** Indexes that might be redundant, had the server answered otherwise than so. */
 function undecidedOf(
+  answer: Implication,
   indexes: readonly IndexStructure[],
-  answers: ReadonlyMap<string, boolean | null>,
+  answers: ReadonlyMap<string, Implication>,
   questions: readonly ImplicationQuestion[],
   found: readonly RedundantIndex[],
 ): IndexStructure[] {
   const unanswered = new Set(
     questions
-      .filter((question) => answers.get(implicationKey(question)) === null)
+      .filter((question) => answers.get(implicationKey(question)) === answer)
       .map(({ premise }) => premise),
   );
   for (const { index } of found) unanswered.delete(index.oid);
@@ -151,7 +152,9 @@ export default defineStep({
       implications,
       mayHaveFewerRows: (index) => configFor(index).partial_indexes,
     });
-    const undecided = undecidedOf(indexes, implications, questions, found);
+    const locked = undecidedOf(null, indexes, implications, questions, found);
+    const notSafe = undecidedOf('not_safe', indexes, implications, questions, found);
+    const undecided = [...new Set([...locked, ...notSafe])];
     const detailOf = yield* indexDetails(found.flatMap(({ index, keeper }) => [index.oid, keeper.oid]));
 
     const cleanup: JsonObject = { redundant_indexes_found: found.length };
@@ -185,15 +188,18 @@ export default defineStep({
         table,
         object: index,
       })),
-      coverage: examinedAllBut(
-        indexes.length,
-        undecided.length,
-        unexaminedClass(
+      coverage: examinedAllBut(indexes.length, undecided.length, [
+        ...unexaminedClass(
           'partial indexes whose predicates could not be compared',
           'undecided',
-          undecided.map(({ quoted }) => quoted),
+          locked.map(({ quoted }) => quoted),
         ),
-      ),
+        ...unexaminedClass(
+          "partial indexes with code in a predicate that is not the server's own",
+          'not_safe',
+          notSafe.map(({ quoted }) => quoted),
+        ),
+      ]),
     };
   },
 });

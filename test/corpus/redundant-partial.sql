@@ -89,3 +89,41 @@ create index once_open_plain on app.once (a) where not done;
 --! clean app.once_open app.once_done app.once_all
 --! index.redundant app.once_open_plain
 --! not index.redundant app.once_open app.once_done
+
+-- A key that is unique anyway: the partial index is there for the searches by its predicate, which none with more rows serves as well.
+create table app.mails (id int primary key, account int not null, seq int not null, read boolean not null, sent date,
+  unique (account, seq));
+create index mails_unread on app.mails (id) where not read;
+create index mails_unread_account on app.mails (account, seq) where not read;
+create index mails_unread_twisted on app.mails (seq, account) where not read;
+create index mails_seq on app.mails (seq, account, sent);
+create index mails_account_only on app.mails (account) where not read;
+create unique index mails_unread_once on app.mails (id) where read;
+create index mails_unread_again on app.mails (id) where not read;
+--! clean app.mails_pkey app.mails_account_seq_key app.mails_unread_account app.mails_unread_twisted app.mails_seq app.mails_unread
+--! not index.redundant app.mails_unread app.mails_unread_account app.mails_unread_twisted
+--! index.redundant app.mails_unread_again : the same rows
+--! index.redundant app.mails_unread_once : unique itself, and needless as the key is unique anyway
+--! index.redundant app.mails_account_only : (account) alone is not unique
+
+-- A condition that holds for every row is none.
+create table app.filled (a int not null, b int, c int not null);
+create index filled_b on app.filled (b);
+create index filled_b_a on app.filled (b) where a is not null;
+create index filled_c on app.filled (c) where c is not null and b > 5;
+create index filled_c_gt_5 on app.filled (c, a) where b > 5;
+create index filled_a on app.filled (a) where a is not null and c is not null;
+create index filled_ab on app.filled (a, b) where b is not null;
+--! clean app.filled_b app.filled_c_gt_5 app.filled_a app.filled_ab
+--! index.redundant app.filled_b_a app.filled_c
+--! not index.redundant app.filled_a app.filled_ab app.filled_b
+
+-- Enumerations run the server's own code only.
+create type app.mood as enum ('sad', 'ok', 'happy');
+create table app.moods (a int, m app.mood);
+create index moods_happy on app.moods (a) where m = 'happy';
+create index moods_known on app.moods (a) where m is not null;
+create index moods_good on app.moods (a) where m in ('ok', 'happy');
+--! clean app.moods_known
+--! index.redundant app.moods_happy app.moods_good
+--! not index.redundant app.moods_known
