@@ -19,7 +19,10 @@ async function found(database: TestDatabase): Promise<Record<string, [string, un
   await run(database, { only });
   const findings = await openFindings(database, 'integrity.sequence_near_end');
   return Object.fromEntries(
-    findings.map(({ object_name, severity, detail }) => [object_name, [severity, detail['column']]]),
+    findings.map(({ object_name, severity, detail }): [string, [string, unknown]] => [
+      String(object_name),
+      [severity, detail['column']],
+    ]),
   );
 }
 
