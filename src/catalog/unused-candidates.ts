@@ -26,7 +26,15 @@ export interface UnusedCandidate {
   last_scan_days: number | null;
   /** An expression index whose statistics the planner may use, which this role is not permitted to see. */
   statistics_unknown: boolean;
+  /** Its access method counts scans here, as far as is known. */
+  counts_scans: boolean;
 }
+
+/**
+ * Access methods that count their scans: the server's own, and those of extensions whose source does. Of any other method one index that
+ * was ever scanned shows it. A method too many calls an index unused that is in use; one too few only says less.
+ */
+const countingMethods = ['btree', 'hash', 'gist', 'gin', 'spgist', 'brin', 'bloom', 'rum', 'hnsw', 'ivfflat'];
 
 /** What the query may ask of this server, by this role. */
 export interface StatisticsAccess {
@@ -99,6 +107,13 @@ function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess
     from member as m
     join pg_catalog.pg_index as x on x.indexrelid = m.oid
     where ${mayReadPgStatistic ? 'false' : mayHaveStatistics}
+  ), counting as materialized (
+    select am.oid
+    from pg_catalog.pg_am as am
+    where am.amname in (${countingMethods.map((method) => `'${method}'`).join(', ')})
+      or exists (
+        select from pg_catalog.pg_class as s
+        where s.relam = am.oid and s.relkind = 'i' and pg_catalog.pg_stat_get_numscans(s.oid) > 0)
   ), last_scan as materialized (
     select m.root_oid, pg_catalog.max(${knowsLastScan ? 'pg_catalog.pg_stat_get_lastscan(m.oid)' : 'null::timestamptz'}) as at
     from member as m
@@ -118,7 +133,8 @@ function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess
         from maint.index_usage_day as d cross join today
         where d.usage_id = k.usage_id), '[]'),
       'last_scan_days', pg_catalog.extract('epoch', $1::timestamptz - l.at) / 86400,
-      'statistics_unknown', k.index_oid in (select u.root_oid from unclear as u)) as row
+      'statistics_unknown', k.index_oid in (select u.root_oid from unclear as u),
+      'counts_scans', c.relam in (select m.oid from counting as m)) as row
   from candidate as k
   join last_scan as l on l.root_oid = k.index_oid
   join pg_catalog.pg_class as c on c.oid = k.index_oid

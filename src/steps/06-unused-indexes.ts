@@ -3,6 +3,7 @@
  * then: an index is unused when it was scanned less than `min_scans` times in a window of `days_unused` days that we
  * have watched without a gap.
  */
+import { distributedTables } from '../catalog/distributed-tables.ts';
 import { grantOf } from '../catalog/grants.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
@@ -39,15 +40,22 @@ type Undecided =
   | 'scanned_uncounted'
   /** It does the work of an index that was dropped as redundant inside the window; its counts from before do not have that. */
   | 'took_over'
+  /** Its access method does not count scans, or Citus has distributed the table, so that other relations are scanned. */
+  | 'not_counted'
+  /** Servers that this one does not list may use it. */
+  | 'read_elsewhere'
   /** Whether the planner uses the index's statistics may not be seen by this role. */
   | 'not_permitted';
+
+/** An open finding stays while these last: what was known is not refuted. */
+const passing: ReadonlySet<string> = new Set(['window_not_covered', 'scanned_uncounted', 'not_permitted']);
 
 type Verdict = { judged: 'used' } | { judged: 'unused'; scans: number } | { judged: Undecided };
 
 /** The shortest time for which an index that took over the work of another one is left alone, whatever the window. */
 const daysAfterTakeover = 1;
 
-type UnusedConfig = Pick<ConfigOf<typeof config>, 'min_scans' | 'days_unused'>;
+type UnusedConfig = Pick<ConfigOf<typeof config>, 'min_scans' | 'days_unused' | 'unlisted_readers'>;
 
 /** Scans counted from `days` days before today on; the whole of that first day counts in. */
 function scansWithin(index: UnusedCandidate, days: number): number {
@@ -69,18 +77,19 @@ function judge(
   index: UnusedCandidate,
   settings: UnusedConfig,
   sampled: readonly number[],
-  takeover: TakenOver | undefined,
+  { counted, takeover }: { counted: boolean; takeover: TakenOver | undefined },
 ): Verdict {
   const days = settings.days_unused;
   const scans = days === 0 ? index.scans : scansWithin(index, days);
   if (scans >= settings.min_scans) return { judged: 'used' };
+  if (!counted) return { judged: 'not_counted' };
   if (days > 0 && !isCovered(index, days, sampled)) return { judged: 'window_not_covered' };
   const seenByServer = index.last_scan_days !== null && index.last_scan_days < days;
   if (scans === 0 && seenByServer) return { judged: 'scanned_uncounted' };
   if (index.statistics_unknown) return { judged: 'not_permitted' };
   if (takeover !== undefined && takeover.days < Math.max(days, daysAfterTakeover))
     return { judged: 'took_over' };
-  return { judged: 'unused', scans };
+  return settings.unlisted_readers ? { judged: 'read_elsewhere' } : { judged: 'unused', scans };
 }
 
 interface UnusedIndex {
@@ -208,6 +217,12 @@ function* notJudged(
       'not_yet',
       names('took_over'),
     ),
+    ...unexaminedClass('indexes whose scans are not counted here', 'not_counted', names('not_counted')),
+    ...unexaminedClass(
+      'scans of indexes by servers that this one does not list',
+      'elsewhere',
+      names('read_elsewhere'),
+    ),
     ...unexaminedClass(
       'indexes on expressions whose statistics may be in use',
       'not_permitted',
@@ -246,6 +261,12 @@ const config = {
     scoped: true,
     doc: 'An unused index smaller than this is of severity info, unless its table takes very many writes: there is little to win.',
   },
+  unlisted_readers: {
+    type: 'boolean',
+    default: false,
+    scoped: true,
+    doc: 'Servers that this one does not list read the database, such as standbys fed from the WAL archive or from shared storage. Their scans are not known, so nothing is called unused.',
+  },
   auto_cleanup: {
     type: 'boolean',
     default: false,
@@ -262,6 +283,7 @@ function* report(context: Context<typeof config>, state: StatisticsState): Progr
     mayReadPgStatistic: state.may_read_pg_statistic,
     knowsLastScan: context.serverVersion >= lastScanSince,
   });
+  const distributed = yield* distributedTables();
   const drops = yield* openDrops();
   const decided = decidedBefore(unusedIndexesStep, drops, state.standbys);
   const takeovers = new Map((yield* takenOver(context.now)).map((takeover) => [takeover.oid, takeover]));
@@ -269,7 +291,8 @@ function* report(context: Context<typeof config>, state: StatisticsState): Progr
     .filter(({ oid }) => !decided.has(oid))
     .map((index) => {
       const settings = context.configFor(index);
-      const verdict = judge(index, settings, sampled, takeovers.get(index.oid));
+      const counted = index.counts_scans && distributed !== null && !distributed.includes(index.table_oid);
+      const verdict = judge(index, settings, sampled, { counted, takeover: takeovers.get(index.oid) });
       return { index, window: settings.days_unused, ...verdict };
     });
   const unused = judged.filter((verdict) => verdict.judged === 'unused');
@@ -315,7 +338,7 @@ function* report(context: Context<typeof config>, state: StatisticsState): Progr
     actions,
     examined: [unusedIndexKind],
     keepOpen: undecided
-      .filter(({ judged: verdict }) => verdict !== 'took_over')
+      .filter(({ judged: verdict }) => passing.has(verdict))
       .map(({ index }) => ({
         kind: unusedIndexKind,
         schema: index.schema,
