@@ -7,7 +7,7 @@ import { grantOf } from '../catalog/grants.ts';
 import { preparedTransactions, preparedVictims } from '../catalog/prepared-transactions.ts';
 import type { PreparedTransaction, PreparedVictim } from '../catalog/prepared-transactions.ts';
 import { hiddenWalsenders, holdingSlots, holdingStandbys } from '../catalog/replication.ts';
-import type { HoldingSlot, HoldingStandby } from '../catalog/replication.ts';
+import type { HoldingStandby } from '../catalog/replication.ts';
 import {
   busySessions,
   duration,
@@ -26,6 +26,7 @@ import type { LockWait, Session } from '../catalog/sessions.ts';
 import { examinedAllBut } from '../core/coverage.ts';
 import type { Unexamined } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
+import { slotFinding } from './stale-operations/replication-slots.ts';
 import { defineStep } from './step.ts';
 import type { ConfigOf, Finding, JsonObject, Settings } from './step.ts';
 
@@ -68,6 +69,16 @@ const config = {
     minimum: 0,
     maximum: 2_000_000_000,
     doc: 'How many transactions a slot, a standby or a session may hold back what vacuum can remove.',
+  },
+  retained_wal_limit: {
+    type: 'integer',
+    unit: 'megabytes',
+    // The default of max_wal_size, which the server keeps anyway. Too low reports a standby that was down for an hour, too
+    // high lets a dead slot fill the disk.
+    default: 1024,
+    minimum: 1,
+    maximum: 1_048_576,
+    doc: 'How much WAL a replication slot that no session reads from may retain; ten times as much is critical.',
   },
 } as const satisfies Settings;
 
@@ -235,38 +246,6 @@ function preparedFinding(prepared: PreparedTransaction, waits: Waits): Finding {
   };
 }
 
-function slotFinding(slot: HoldingSlot): Finding {
-  const age = Math.max(slot.xmin_age ?? 0, slot.catalog_xmin_age ?? 0);
-  const use = slot.active
-    ? `which ${slot.consumer === null || slot.consumer === '' ? `process ${slot.active_pid ?? ''}` : slot.consumer} reads from`
-    : 'which nobody reads from';
-  return {
-    kind: staleOperationKind,
-    severity: 'warning',
-    schema: null,
-    table: null,
-    object: slot.name,
-    discriminator: JSON.stringify([null, 'replication_slot']),
-    summary: `Replication slot ${slot.quoted}, ${use}, holds back vacuum by ${age} transactions.`,
-    detail: {
-      reason: 'replication_slot',
-      slot_type: slot.type,
-      plugin: slot.plugin,
-      active: slot.active,
-      active_pid: slot.active_pid,
-      consumer: slot.consumer,
-      xmin_age: slot.xmin_age,
-      catalog_xmin_age: slot.catalog_xmin_age,
-      wal_status: slot.wal_status,
-      retained_wal_bytes: slot.retained_wal_bytes,
-      blockers: [],
-      victims: [],
-    },
-    // One in use can't be dropped: what holds it is a query or a delay of the one who reads.
-    remedy: slot.active ? null : slot.drop,
-  };
-}
-
 function standbyFinding(standby: HoldingStandby): Finding {
   return {
     kind: staleOperationKind,
@@ -360,7 +339,7 @@ export default defineStep({
       );
     }
     findings.push(
-      ...(yield* holdingSlots(limits.xmin_age_limit)).map(slotFinding),
+      ...(yield* holdingSlots(now)).flatMap((slot) => slotFinding(staleOperationKind, slot, limits) ?? []),
       ...(yield* holdingStandbys(limits.xmin_age_limit)).map(standbyFinding),
     );
 
@@ -370,7 +349,7 @@ export default defineStep({
     if (findings.length > 0) cleanup['stale_operations_by_reason'] = byReason(findings);
     if (unexamined.length > 0) cleanup['stale_operations_unexamined'] = unexaminedSessions(unexamined);
     if (Object.keys(notStuck).length > 0) cleanup['long_operations_not_stuck'] = notStuck;
-    const loud = unmuted(findings);
+    const loud = unmuted(findings).filter(({ severity }) => severity !== 'info');
     return {
       result: { cleanup },
       findings,
