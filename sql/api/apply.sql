@@ -58,10 +58,8 @@ begin
       array(select pg_catalog.jsonb_array_elements_text(coalesce(finding.detail -> 'columns', '[]'))));
     target := target || pg_catalog.jsonb_build_object('index', new_index, 'statement', case table_kind
       -- The worker builds the partitions' indexes one by one and attaches them.
-      when 'p' then pg_catalog.format('create index concurrently %I on %I.%I (%s)', new_index, finding.schema_name,
-        finding.table_name, (
-          select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ' order by c.position)
-          from pg_catalog.jsonb_array_elements_text(finding.detail -> 'columns') with ordinality as c (name, position)))
+      when 'p' then pg_catalog.format('create index concurrently %I on %I.%I %s', new_index, finding.schema_name,
+        finding.table_name, finding.detail ->> 'index_on')
       else
       -- A replacement in which a backslash of the name would mean something is none: the parts are put together.
       pg_catalog.rtrim(pg_catalog.substring(finding.remedy, '(?i)^create (?:unique )?index concurrently ')

@@ -1,6 +1,6 @@
 /**
  * Which indexes serve which foreign keys on the referencing side: what finds the referencing rows when a referenced
- * row is deleted or its key is updated. Step 12 reports foreign keys without one, step 6 never reports one as unused.
+ * row is deleted or its key is updated. Step 12 reports foreign keys without one, step 6 keeps one for each.
  */
 
 /**
@@ -13,45 +13,67 @@ const notNullTest =
 const nothingElse = '^\\s*(\\{BOOLEXPR :boolop and :args \\(\\s*\\) :location -?[0-9]+\\})?\\s*$';
 
 /**
- * A subquery with one row for each pair of foreign key and serving index: `constraint_oid`, `index_oid`, and with
- * them `table_oid`. All foreign keys are in it, those of single partitions too (their `conparentid` is not 0).
+ * The collation under which the server's own query compares a referencing column `a` with the referenced `r`: the referenced
+ * one's where that is nondeterministic (ri_GenerateQual in ri_triggers.c), else the column's.
+ */
+export const keyCollation = `
+          case when r.attcollation <> a.attcollation and exists (
+              select from pg_catalog.pg_collation as rc where rc.oid = r.attcollation and not rc.collisdeterministic)
+            then r.attcollation else a.attcollation end`;
+
+/**
+ * A subquery with one row for each pair of foreign key and index that finds its rows: `constraint_oid`, `index_oid`,
+ * `table_oid`, `attnums`, the columns of the key that it is searched by, and `whole`. All foreign keys are in it, those of
+ * single partitions too (their `conparentid` is not 0).
  *
- * An index serves a foreign key on n columns if its first n key columns are exactly those, in any order, if it is
- * valid and searched by equality on them (B-tree; hash where there is one column; GiST for a key with a period), with
- * the column's own collation and an operator class that knows the key's operator, and if it holds every row whose
- * columns are not null. A null in the key references nothing, so `where column is not null` leaves nothing out.
+ * `whole`: searched by all columns of the key, or by some that are unique together. Otherwise it finds the rows that agree
+ * in these columns: how many those are, only statistics tell.
+ *
+ * Searched by a column is an index whose operator class has the operator with which the server compares it, under the
+ * collation that it names; the leading columns of a B-tree, the one of a hash or SP-GiST index, any of a GIN index, and
+ * any of a GiST index that begins with one. It must hold every row whose columns are not null: a null in the key
+ * references nothing, so `where column is not null` leaves nothing out. BRIN and the methods of extensions read too much
+ * or tell too little: calling a key served that is not costs a delete that reads the table, the other way a notice.
  */
 export const foreignKeySupport = `
-  select k.oid as constraint_oid, x.indexrelid as index_oid, k.conrelid as table_oid
+  select k.oid as constraint_oid, x.indexrelid as index_oid, k.conrelid as table_oid, found.attnums,
+    found.attnums @> k.conkey
+      or x.indisunique and pg_catalog.cardinality(found.attnums) = x.indnkeyatts as whole
   from pg_catalog.pg_constraint as k
-  join pg_catalog.pg_index as x on x.indrelid = k.conrelid
+  join pg_catalog.pg_index as x on x.indrelid = k.conrelid and x.indkey::int2[] && k.conkey
+  -- Not joined: the planner would pair every index with every other one of its method.
   cross join lateral (
-    select pg_catalog.array_agg(distinct u.attnum) as attnums, pg_catalog.count(distinct u.attnum) as number
-    from pg_catalog.unnest(k.conkey) as u (attnum)
-  ) as needed
-  where k.contype = 'f'
-    and x.indisvalid and x.indisready and x.indislive
-    and x.indnkeyatts >= needed.number
-    and needed.attnums <@ (x.indkey::int2[])[0:needed.number - 1]
-    -- Not joined: the planner would pair every index with every other one of its method.
-    and case (
-          select am.amname from pg_catalog.pg_class as c join pg_catalog.pg_am as am on am.oid = c.relam
-          where c.oid = x.indexrelid)
-        when 'btree' then true
-        when 'hash' then needed.number = 1
-        when 'gist' then coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::boolean, false)
-        else false
-      end
-    and not exists (
-      select from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.conpfeqop)) as f (attnum, operator)
-      join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = f.attnum
-      join pg_catalog.pg_operator as o on o.oid = f.operator
-      where not exists (
-        select from pg_catalog.generate_series(0, needed.number - 1) as p (position)
+    select am.amname as name from pg_catalog.pg_class as c join pg_catalog.pg_am as am on am.oid = c.relam
+    where c.oid = x.indexrelid
+    offset 0
+  ) as method
+  cross join lateral (
+    select pg_catalog.array_agg(p.position order by p.position) as positions
+    from pg_catalog.generate_series(0, x.indnkeyatts - 1) as p (position)
+    where x.indkey[p.position] = any (k.conkey)
+      and exists (
+        select
+        from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop))
+          as f (attnum, referenced, operator)
+        join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = f.attnum
+        join pg_catalog.pg_attribute as r on r.attrelid = k.confrelid and r.attnum = f.referenced
+        join pg_catalog.pg_operator as o on o.oid = f.operator
         join pg_catalog.pg_opclass as oc on oc.oid = x.indclass[p.position]
         join pg_catalog.pg_amop as ao on ao.amopfamily = oc.opcfamily and ao.amopopr in (o.oid, o.oprcom)
-        where x.indkey[p.position] = f.attnum
-          and x.indcollation[p.position] in (0, a.attcollation)))
+          and ao.amoppurpose = 's'
+        where f.attnum = x.indkey[p.position] and x.indcollation[p.position] in (0, ${keyCollation}))
+  ) as usable
+  cross join lateral (
+    select pg_catalog.array_agg(distinct x.indkey[u.position]) as attnums
+    from pg_catalog.unnest(usable.positions) with ordinality as u (position, place)
+    where case method.name
+        when 'btree' then u.position = u.place - 1
+        when 'gist' then usable.positions[1] = 0
+        else method.name in ('hash', 'spgist', 'gin') end
+  ) as found
+  where k.contype = 'f'
+    and x.indisvalid and x.indisready and x.indislive
+    and found.attnums is not null
     and (
       x.indpred is null
       or (
@@ -59,3 +81,27 @@ export const foreignKeySupport = `
         and not exists (
           select from pg_catalog.regexp_matches(x.indpred::text, '${notNullTest}', 'g') as t (found)
           where t.found[1]::int2 <> all (k.conkey))))`;
+
+/**
+ * What an index on some of the columns finds is searched row by row: up to so many rows the key counts as served, with a
+ * notice. Too high makes a notice of a delete that reads much, too low warns of one that reads little.
+ */
+export const fewRows = 100;
+
+/** Different values of a column by pg_stats `s`, of so many rows: below zero it is a share of them. At least one. */
+export function distinctValues(rows: string): string {
+  return `greatest(1, case when s.n_distinct < 0 then -s.n_distinct * ${rows} else s.n_distinct end)`;
+}
+
+/** Of `rows` rows of table `oid`, how many agree in the columns `attnums`: a scalar; null where statistics are missing. */
+export function agreeingRows(oid: string, attnums: string, rows: string): string {
+  return `(
+          select case when pg_catalog.bool_and(s.n_distinct is not null)
+            then greatest(1, ${rows} / pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(${distinctValues(rows)}::float8)))) end
+          from pg_catalog.unnest(${attnums}) as u (attnum)
+          join pg_catalog.pg_attribute as a on a.attrelid = ${oid} and a.attnum = u.attnum
+          join pg_catalog.pg_class as c on c.oid = ${oid}
+          join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+          left join pg_catalog.pg_stats as s
+            on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and s.inherited = (c.relkind = 'p'))`;
+}

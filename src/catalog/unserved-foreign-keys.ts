@@ -1,7 +1,7 @@
 /** The foreign keys that no index serves, each judged once: one of a partitioned table over its whole tree. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { foreignKeySupport } from './foreign-key-support.ts';
+import { agreeingRows, distinctValues, foreignKeySupport, keyCollation } from './foreign-key-support.ts';
 import { ambiguousNames, owningExtension } from './relations.ts';
 
 export interface UnservedForeignKey {
@@ -32,8 +32,17 @@ export interface UnservedForeignKey {
   parent_updates: number;
   /** Neither table's name stands for another relation of the database as well. */
   names_are_unique: boolean;
-  /** Statements that make a serving index; null where no plain index on the columns can serve the key. */
+  /** Of the index that would serve it: `using gist` or nothing. */
+  method: string;
+  /** Of the index that would serve it, for each column: name, and collation and operator class where these need be said. */
+  index_columns: string[];
+  /** Statements that make a serving index; null where none on the columns can serve the key. */
   remedy: string | null;
+  /** The index that finds the fewest rows of those that are searched by some of the columns; null where there is none. */
+  searched_by: { index: string; columns: string[]; rows: number | null } | null;
+  /** How many different values its columns have together, and the share of rows with a null in one; null where not known. */
+  distinct_values: number | null;
+  null_share: number | null;
 }
 
 /**
@@ -48,6 +57,40 @@ const comparesPlainColumn = `(
       or exists (select from pg_catalog.pg_cast as pc
         where pc.castsource = b.base and pc.casttarget = o.oprright and pc.castmethod = 'b'))`;
 
+/** Of base type b the operator class c can be: the index keeps the column as it is. */
+const takesPlainColumn = `(
+        c.opcintype = b.base
+        or exists (select from pg_catalog.pg_cast as pc
+          where pc.castsource = b.base and pc.casttarget = c.opcintype and pc.castmethod = 'b' and pc.castcontext = 'i')
+        or c.opcintype = case bt.typtype when 'e' then 'pg_catalog.anyenum'::pg_catalog.regtype
+          when 'r' then 'pg_catalog.anyrange'::pg_catalog.regtype
+          when 'm' then 'pg_catalog.anymultirange'::pg_catalog.regtype
+          when 'c' then 'pg_catalog.record'::pg_catalog.regtype end
+        or c.opcintype = 'pg_catalog.anyarray'::pg_catalog.regtype and bt.typcategory = 'A')`;
+
+/** The operator class, of the method that the key needs, in which operator o is: the default one where that will do. */
+const keyClass = `
+          select c.opcname, n.nspname,
+            c.opcdefault and (c.opcintype = b.base or not exists (
+              select from pg_catalog.pg_opclass as d
+              where d.opcmethod = c.opcmethod and d.opcdefault and d.opcintype = b.base)) as is_default
+          from pg_catalog.pg_opclass as c
+          join pg_catalog.pg_namespace as n on n.oid = c.opcnamespace
+          join pg_catalog.pg_am as m on m.oid = c.opcmethod and m.amname = method.name
+          where ${takesPlainColumn}
+            and exists (
+              select from pg_catalog.pg_amop as ao
+              where ao.amopfamily = c.opcfamily and ao.amoppurpose = 's' and ao.amopopr in (o.oid, o.oprcom))
+          order by 3 desc, c.opcintype = b.base desc, n.nspname, c.opcname limit 1`;
+
+/** As the server reads it in CREATE INDEX: pg_catalog is on every search path. */
+const qualified = (schema: string, name: string): string =>
+  `case ${schema} when 'pg_catalog' then '' else pg_catalog.quote_ident(${schema}) || '.' end || pg_catalog.quote_ident(${name})`;
+
+/** The statistics of column a of table c, over the whole tree where that is partitioned. */
+const columnStatistics = `pg_catalog.pg_stats as s
+          on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and s.inherited = (c.relkind = 'p')`;
+
 /**
  * On a partitioned table CREATE INDEX CONCURRENTLY is not possible: an empty index on each partitioned table, one
  * built concurrently on each partition (or taken, where an equal one is there), and each attached to the one above.
@@ -56,11 +99,13 @@ const partitionedRemedy = `
     select pg_catalog.string_agg(step.statement, e'\\n' order by step.phase, step.place, step.name) as statements
     from (
       select 1 as phase, t.depth as place, r.quoted as name,
-        pg_catalog.format('create index %I on only %s (%s);', r.new_index, r.quoted, keys.list) as statement
+        pg_catalog.format('create index %I on only %s%s (%s);', r.new_index, r.quoted, keys.method, keys.list)
+          as statement
       from table_tree as t cross join lateral (${relationNames()}) as r
       where t.root = k.conrelid and t.relkind = 'p'
       union all
-      select 2, 0, r.quoted, pg_catalog.format('create index concurrently %I on %s (%s);', r.new_index, r.quoted, keys.list)
+      select 2, 0, r.quoted, pg_catalog.format('create index concurrently %I on %s%s (%s);', r.new_index, r.quoted, keys.method,
+          keys.list)
       from table_tree as t cross join lateral (${relationNames()}) as r
       where t.root = k.conrelid and t.relkind = 'r' and r.equal_index is null
       union all
@@ -80,7 +125,7 @@ function relationNames(): string {
         select rn.nspname, pg_catalog.format('%I.%I', rn.nspname, rc.relname) as quoted,
           'maint_fk_' || pg_catalog.left(pg_catalog.md5(pg_catalog.format('%I.%I', rn.nspname, rc.relname) || k.conname), 16)
             as new_index,
-          case when t.relkind = 'r' then (
+          case when t.relkind = 'r' and keys.plain then (
             select xc.relname
             from pg_catalog.pg_index as x
             join pg_catalog.pg_class as xc on xc.oid = x.indexrelid
@@ -129,7 +174,7 @@ const unservedQuery = `
   served as materialized (
     select distinct t.root, t.relation
     from constraint_tree as t
-    join support as s on s.constraint_oid = t.constraint_oid
+    join support as s on s.constraint_oid = t.constraint_oid and s.whole
   ),
   counted as materialized (
     select t.root,
@@ -191,7 +236,23 @@ const unservedQuery = `
       'remedy', case
         when not keys.servable then null
         when c.relkind = 'p' then (${partitionedRemedy})
-        else pg_catalog.format('create index concurrently on %I.%I (%s);', n.nspname, c.relname, keys.list) end
+        else pg_catalog.format('create index concurrently on %I.%I%s (%s);', n.nspname, c.relname, keys.method, keys.list) end,
+      'method', keys.method, 'index_columns', pg_catalog.to_jsonb(keys.index_columns),
+      'searched_by', (
+        select pg_catalog.jsonb_build_object('index', pg_catalog.format('%I.%I', xn.nspname, xc.relname), 'columns', f.columns,
+          'rows', pg_catalog.round(f.rows))
+        from support as p
+        join pg_catalog.pg_class as xc on xc.oid = p.index_oid
+        join pg_catalog.pg_namespace as xn on xn.oid = xc.relnamespace
+        cross join lateral (
+          select ${agreeingRows('p.table_oid', 'p.attnums', 'own.rows')} as rows, (
+            select pg_catalog.jsonb_agg(a.attname order by a.attnum)
+            from pg_catalog.pg_attribute as a
+            where a.attrelid = p.table_oid and a.attnum = any (p.attnums)) as columns
+        ) as f
+        where p.constraint_oid = k.oid and not p.whole
+        order by f.rows nulls last, xn.nspname, xc.relname limit 1),
+      'distinct_values', keys.distinct_values, 'null_share', keys.null_share
     ) as row
   from unserved
   join pg_catalog.pg_constraint as k on k.oid = unserved.oid
@@ -202,15 +263,33 @@ const unservedQuery = `
   join counted as own on own.root = k.conrelid
   join counted as parent on parent.root = k.confrelid
   cross join lateral (
+    select case when coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::boolean, false) then 'gist' else 'btree' end as name
+  ) as method
+  cross join lateral (
     select pg_catalog.array_agg(one.attname order by one.position) as names,
-      pg_catalog.string_agg(pg_catalog.quote_ident(one.attname), ', ' order by one.position) as list,
-      pg_catalog.bool_and(one.servable) as servable
+      case method.name when 'btree' then '' else ' using ' || method.name end as method,
+      pg_catalog.array_agg(one.written order by one.position) as index_columns,
+      pg_catalog.string_agg(one.written, ', ' order by one.position) as list,
+      pg_catalog.bool_and(one.servable) as servable, pg_catalog.bool_and(one.plain) as plain,
+      case when pg_catalog.bool_and(one.distinct_values is not null)
+        then pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(one.distinct_values))) end as distinct_values,
+      pg_catalog.max(one.null_share) as null_share
     from (
-      select a.attname, pg_catalog.min(u.position) as position,
-        pg_catalog.bool_and(${comparesPlainColumn}) as servable
-      from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.conpfeqop)) with ordinality
-        as u (attnum, operator, position)
+      select distinct on (a.attname) a.attname, u.position,
+        ${comparesPlainColumn} and class.opcname is not null as servable,
+        class.is_default and needed.collation_oid = a.attcollation as plain,
+        pg_catalog.quote_ident(a.attname)
+          || case when needed.collation_oid = a.attcollation then '' else (
+            select ' collate ' || ${qualified('cn.nspname', 'co.collname')}
+            from pg_catalog.pg_collation as co join pg_catalog.pg_namespace as cn on cn.oid = co.collnamespace
+            where co.oid = needed.collation_oid) end
+          || case when class.is_default then '' else coalesce(' ' || ${qualified('class.nspname', 'class.opcname')}, '') end
+          as written,
+        case when s.null_frac < 1 then ${distinctValues('own.rows')} end as distinct_values, s.null_frac as null_share
+      from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop)) with ordinality
+        as u (attnum, referenced, operator, position)
       join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = u.attnum
+      join pg_catalog.pg_attribute as r on r.attrelid = k.confrelid and r.attnum = u.referenced
       join pg_catalog.pg_operator as o on o.oid = u.operator
       cross join lateral (
         select case t.typtype when 'd' then (
@@ -224,7 +303,11 @@ const unservedQuery = `
           else t.oid end as base
         from pg_catalog.pg_type as t where t.oid = a.atttypid
       ) as b
-      group by a.attname
+      join pg_catalog.pg_type as bt on bt.oid = b.base
+      cross join lateral (select ${keyCollation} as collation_oid) as needed
+      left join lateral (${keyClass}) as class on true
+      left join ${columnStatistics}
+      order by a.attname, u.position
     ) as one
   ) as keys
   left join missing on missing.root = k.oid

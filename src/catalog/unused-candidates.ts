@@ -1,7 +1,7 @@
 /** The indexes that step 6 may judge: those that are there only to be scanned, with what is known of their scans. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { foreignKeySupport } from './foreign-key-support.ts';
+import { agreeingRows, fewRows, foreignKeySupport } from './foreign-key-support.ts';
 import { indexTrees, usersIndex } from './index-facts.ts';
 import { owningExtension } from './relations.ts';
 
@@ -52,7 +52,7 @@ const mayHaveStatistics = `x.indexprs is not null
 
 /**
  * Left out: what enforces or identifies something (unique and exclusion, thus every index of a constraint; replica
- * identity), what somebody chose for another use (clustered), what serves a foreign key, expression indexes with
+ * identity), what somebody chose for another use (clustered), the index that serves a foreign key best, expression indexes with
  * statistics (the planner uses them without a scan), attached indexes (judged at their root), and what is clearly in
  * use. For a root each holds of every index of its tree: dropping it drops them all.
  *
@@ -93,8 +93,21 @@ function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess
     union all
     select t.root_oid, t.oid from (${indexTrees}) as t
     where t.oid <> t.root_oid and (t.root_oid in (select k.index_oid from candidate as k)) is true
+  ), root as materialized (
+    select t.root_oid, t.oid from (${indexTrees}) as t
   ), serving as materialized (
-    select f.index_oid from (${foreignKeySupport}) as f
+    -- Of the indexes that serve one key the first stays for it: what goes by no use, then the one that is used most.
+    select distinct on (f.constraint_oid) f.index_oid
+    from (${foreignKeySupport}) as f
+    join pg_catalog.pg_class as ft on ft.oid = f.table_oid
+    join pg_catalog.pg_index as x on x.indexrelid = f.index_oid
+    left join root as r on r.oid = f.index_oid
+    join pg_catalog.pg_class as fc on fc.oid = coalesce(r.root_oid, f.index_oid)
+    left join maint.index_usage as fu on fu.index_oid = fc.oid
+    where f.whole or ${agreeingRows('f.table_oid', 'f.attnums', 'greatest(ft.reltuples, 0)')} <= ${fewRows}
+    order by f.constraint_oid, f.whole desc,
+      x.indisunique or x.indisexclusion or x.indisreplident or x.indisclustered desc,
+      fu.scans desc nulls last, x.indnkeyatts, fc.relname
   ), spared as materialized (
     select m.root_oid
     from member as m

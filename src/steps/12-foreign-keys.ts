@@ -8,6 +8,9 @@ import type { WriteCost } from '../catalog/index-write-cost.ts';
 import { seenStatements, shapesOf } from '../catalog/statements.ts';
 import { isColumnOf, usesOf } from '../catalog/statement-shape.ts';
 import type { ColumnUse, RelationUse, StatementShape } from '../catalog/statement-shape.ts';
+import { fewRows } from '../catalog/foreign-key-support.ts';
+import { planKeys } from '../catalog/foreign-key-plan.ts';
+import type { KeyPlan } from '../catalog/foreign-key-plan.ts';
 import { foreignKeyCount, unservedForeignKeys } from '../catalog/unserved-foreign-keys.ts';
 import type { UnservedForeignKey } from '../catalog/unserved-foreign-keys.ts';
 import { examinedAllBut } from '../core/coverage.ts';
@@ -44,10 +47,33 @@ function heldBackBecause({ key, joins, cost }: Ranked): string | null {
   return `${cost.new_entries} rows were written in ${cost.window_hours} hours, and no delete, update or join has searched by the key so far`;
 }
 
-/** Pages read for want of the index since the counters began, as far as it is known. */
-function weight({ key, joins }: Ranked): number {
-  const searches = 1 + key.parent_deletes + key.parent_updates * shareOfKeyUpdates + (joins ?? 0);
-  return Math.max(key.pages, 1) * searches;
+/**
+ * Pages read for want of the index since the counters began (8 MB): below it nobody has noticed. Too low warns of what costs
+ * nothing, too high makes a notice of what costs something: it is reported either way.
+ */
+const pagesWorthWarning = 1000;
+
+/** Deletes, changes of the key and joins that are known to have searched by the key. */
+function searches({ key, joins }: Ranked): number {
+  return key.parent_deletes + key.parent_updates * shareOfKeyUpdates + (joins ?? 0);
+}
+
+/** Pages that one of them reads: those of the table, or those of the rows that an index on some of the columns finds. */
+function pagesPerSearch({ pages, searched_by }: UnservedForeignKey): number {
+  return Math.max(1, Math.min(pages, searched_by?.rows ?? pages));
+}
+
+/** Pages read for want of the index, as far as is known; one search more, so that size ranks what nobody searched. */
+function weight(ranked: Ranked): number {
+  return pagesPerSearch(ranked.key) * (1 + searches(ranked));
+}
+
+/** Why an index could find nothing that reading the table does not; null where it may. */
+function pointlessBecause({ distinct_values, null_share, rows }: UnservedForeignKey): string | null {
+  if (null_share === 1) return 'a column of it is null in every row that ANALYZE saw';
+  if (distinct_values !== null && distinct_values <= 1 && (rows ?? 0) > 1)
+    return 'it has one value in all rows that ANALYZE saw';
+  return null;
 }
 
 function ranked(all: readonly Ranked[]): Ranked[] {
@@ -95,22 +121,52 @@ function joinCalls(
 
 function cost(key: UnservedForeignKey): string {
   if (!key.enforced) return 'It is not enforced, so only joins along it would use one.';
-  return `A delete in ${key.quoted_referenced} reads all of ${key.quoted_table}.`;
+  const { searched_by: part, quoted_referenced: parent, quoted_table: table } = key;
+  if (part === null) return `A delete in ${parent} reads all of ${table}.`;
+  const rows = part.rows === null ? 'a number of rows that is not known' : `about ${part.rows} rows`;
+  return `A delete in ${parent} reads ${rows} by index ${part.index}, which has ${part.columns.length} of its ${key.columns.length} columns.`;
 }
 
-function findingOf(ranked: Ranked, minimumRows: number): Finding {
+/** A search by the key that costs enough, or that happened often enough. */
+function isWorthWarning(ranked: Ranked, minimumRows: number): boolean {
+  const { key } = ranked;
+  if (!key.enforced || key.rows === null || key.rows < minimumRows) return false;
+  if (pointlessBecause(key) !== null) return false;
+  if (key.searched_by?.rows != null && key.searched_by.rows <= fewRows) return false;
+  return pagesPerSearch(key) * searches(ranked) >= pagesWorthWarning;
+}
+
+function remedyOf(key: UnservedForeignKey, plan: KeyPlan | undefined): string | null {
+  if (plan === undefined || 'servedBy' in plan) return null;
+  if (key.partitioned) return key.remedy;
+  return `create index concurrently on ${key.quoted_table}${key.method} (${plan.columns.join(', ')});`;
+}
+
+function noRemedyBecause(key: UnservedForeignKey, plan: KeyPlan | undefined): string {
+  if (plan !== undefined && 'servedBy' in plan)
+    return `the index for the key ${plan.servedBy.quoted_constraint} of the same table serves this one as well`;
+  return key.method === ''
+    ? 'the columns have another type than the referenced ones and are cast for each comparison: no index on them serves the key before the types are equal'
+    : 'no operator class of GiST has the operators of the key: create extension btree_gist';
+}
+
+function findingOf(ranked: Ranked, minimumRows: number, plan: KeyPlan | undefined): Finding {
   const { key, joins, cost: writeCost } = ranked;
   const heldBack = heldBackBecause(ranked);
-  const small = key.rows === null || key.rows < minimumRows;
+  const pointless = pointlessBecause(key);
+  const remedy = pointless === null ? remedyOf(key, plan) : null;
   const where =
     key.partitioned && key.partitions.length > 0 ? ` in ${key.partitions.length} of its partitions` : '';
+  const lacks = key.searched_by === null ? 'has no index' : 'has no index on all its columns';
   return {
     kind: unindexedForeignKeyKind,
-    severity: small || !key.enforced || heldBack !== null ? 'info' : 'warning',
+    severity: isWorthWarning(ranked, minimumRows) ? 'warning' : 'info',
     schema: key.schema,
     table: key.table,
     object: key.constraint,
-    summary: `Foreign key ${key.quoted_constraint} of ${key.quoted_table} has no index${where}. ${cost(key)}`,
+    summary: `Foreign key ${key.quoted_constraint} of ${key.quoted_table} ${lacks}${where}. ${cost(key)}${
+      pointless === null ? '' : ` An index would not help: ${pointless}.`
+    }`,
     detail: {
       columns: key.columns,
       referenced_schema: key.referenced_schema,
@@ -118,22 +174,26 @@ function findingOf(ranked: Ranked, minimumRows: number): Finding {
       referenced_columns: key.referenced_columns,
       rows: key.rows,
       pages: key.pages,
+      pages_per_search: pagesPerSearch(key),
       parent_deletes: key.parent_deletes,
       parent_updates: key.parent_updates,
       joins,
       write_cost: writeCost,
+      ...(key.searched_by !== null && { searched_by: key.searched_by }),
       ...(heldBack !== null && { held_back_because: heldBack }),
       validated: key.validated,
       enforced: key.enforced,
-      ...(key.partitioned && { partitions_without_index: key.partitions }),
+      ...(key.partitioned && { partitions_without_index: key.partitions, index_on: indexOn(key) }),
       ...(key.extension !== null && { extension: key.extension }),
-      ...(key.remedy === null && {
-        no_remedy_because:
-          'the columns have another type than the referenced ones and are cast for each comparison: no index on them serves the key before the types are equal',
-      }),
+      ...(remedy === null && { no_remedy_because: pointless ?? noRemedyBecause(key, plan) }),
     },
-    remedy: key.remedy,
+    remedy,
   };
+}
+
+/** What follows the name of the table where the worker makes the index of a partitioned one. */
+function indexOn({ method, index_columns }: UnservedForeignKey): string {
+  return `${method} (${index_columns.join(', ')})`.trimStart();
 }
 
 function suggestionOf({ summary, remedy, detail }: Finding): JsonObject {
@@ -187,7 +247,8 @@ export default defineStep({
       keys.map((key) => ({ key, joins: joins(key), cost: writeCost(key.oid, key.columns) })),
     );
     const examined = yield* foreignKeyCount();
-    const findings = all.map((one) => findingOf(one, configFor(one.key).minimum_rows));
+    const plans = planKeys(keys);
+    const findings = all.map((one) => findingOf(one, configFor(one.key).minimum_rows, plans.get(one.key)));
     return {
       result: {
         cleanup: {

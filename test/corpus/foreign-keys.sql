@@ -37,8 +37,8 @@ create index included_one on app.included (x) include (one);
 create table app.gin (one int references app.one, many int[]);
 create extension btree_gin schema public;
 create index gin_one on app.gin using gin (one);
---! fk.unindexed app.gin.gin_one_fkey
---! clean app.gin_one
+--! clean app.gin.gin_one_fkey app.gin_one
+--! not fk.unindexed app.gin.gin_one_fkey : its class knows the operator
 create table app.keyed (one int primary key references app.one);
 --! clean app.keyed.keyed_one_fkey app.keyed_pkey
 create table app.unique_pair (one int references app.one, x int, constraint unique_pair_key unique (one, x));

@@ -134,6 +134,9 @@ async function tryAlone(client: pg.Client, finding: Finding, before: Before): Pr
   try {
     for (const statement of await statementsOf(client, finding))
       await client.query(statement.replace(/ concurrently/i, ''));
+    // A column of a new type has no statistics.
+    if (finding.kind === 'integrity.foreign_key_type_mismatch')
+      await client.query(`analyze ${finding.table}`);
     await client.query('savepoint done');
     // plan() has a transaction of its own elsewhere: here its beginning and end are those of the savepoint.
     const within = asSavepoint(client);
@@ -263,9 +266,9 @@ async function applyAll(
   await client.query('vacuum (analyze)');
   const unused = new Set(all.filter(({ kind }) => kind === 'index.unused').map(indexNamed));
   for (const { search, before: then } of before.searches) {
-    if (unused.has(search.index) && !before.workload.has(search.text)) continue;
+    if (unused.has(search.root) && !before.workload.has(search.text)) continue;
     const loss = lost(then, await plan(client, search.text).catch(() => then));
-    if (loss !== null) wrong.push(`all applied: ${search.text}: ${loss}`);
+    if (loss !== null) wrong.push(`all applied: ${search.index}: ${search.text}: ${loss}`);
   }
   const remedied = new Set(
     all

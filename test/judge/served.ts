@@ -8,6 +8,8 @@ import type pg from 'pg';
 export interface Search {
   /** The index that it was made of, `schema.name` as the server quotes it. */
   index: string;
+  /** The uppermost index of its tree: itself where it is in none. */
+  root: string;
   text: string;
   /** The same for a value that is there. */
   run: string;
@@ -16,6 +18,7 @@ export interface Search {
 interface IndexRow {
   oid: number;
   name: string;
+  root: string;
   table_name: string;
   method: string;
   predicate: string | null;
@@ -26,7 +29,8 @@ const userSchemas = `n.nspname !~ '^(pg_|maint$|maint_)' and n.nspname <> 'infor
 
 /** One operator a key column: equality where the class has one, else its first. */
 const indexesQuery = `
-  select i.indexrelid::int8 as oid, i.indexrelid::regclass::text as name, i.indrelid::regclass::text as table_name,
+  select i.indexrelid::int8 as oid, i.indexrelid::regclass::text as name,
+    coalesce(pg_catalog.pg_partition_root(i.indexrelid), i.indexrelid)::regclass::text as root, i.indrelid::regclass::text as table_name,
     m.amname as method, pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate,
     array(
       select pg_catalog.jsonb_build_object(
@@ -76,6 +80,7 @@ export async function searches(client: pg.ClientBase): Promise<Search[]> {
     const wholes = index.method === 'btree' ? known.map((_, place) => known.slice(0, place + 1)) : [known];
     return wholes.map((some) => ({
       index: index.name,
+      root: index.root,
       text: `select 1 from ${table} where ${[...some.map(({ any }) => any), ...also].join(' and ')}`,
       run: `select count(*) from ${table} where ${[...some.map(({ one }) => one), ...also].join(' and ')}`,
     }));
@@ -176,7 +181,7 @@ export interface ForeignKey {
 
 /**
  * As ri_triggers.c writes it: the operators of the key with the referenced columns to the left; a column is cast where its
- * type is not the operator's, and takes the referenced column's collation where they differ.
+ * type is not the operator's, and takes the referenced column's collation where that is nondeterministic and another one.
  */
 export async function foreignKeys(client: pg.ClientBase): Promise<ForeignKey[]> {
   const { rows } = await client.query<ForeignKey>(`
@@ -191,9 +196,9 @@ export async function foreignKeys(client: pg.ClientBase): Promise<ForeignKey[]> 
                 where t.castsource = a.atttypid and t.casttarget = o.oprright and t.castmethod = 'b' and t.castcontext = 'i')
                 and (select t.typtype from pg_catalog.pg_type as t where t.oid = o.oprright) <> 'p'
               then '::' || pg_catalog.format_type(o.oprright, null) else '' end
-            || case when a.attcollation <> r.attcollation and r.attcollation <> 0
-              then (select ' collate ' || pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(l.collname) from pg_catalog.pg_collation as l
-                join pg_catalog.pg_namespace as s on s.oid = l.collnamespace where l.oid = r.attcollation) else '' end,
+            || coalesce((select ' collate ' || pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(l.collname) from pg_catalog.pg_collation as l
+                join pg_catalog.pg_namespace as s on s.oid = l.collnamespace
+                where l.oid = r.attcollation and not l.collisdeterministic and a.attcollation <> r.attcollation), ''),
           ' and ' order by p.place)
         from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop)) with ordinality as p (attnum, referenced, operator, place)
         join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = p.attnum

@@ -87,7 +87,10 @@ const runners = new WeakMap<TestDatabase, Promise<pg.Client>>();
 export async function runFromNode(database: TestDatabase, options: RunOptions = {}): Promise<RunResult> {
   const runner = runners.get(database) ?? database.client();
   runners.set(database, runner);
-  return (await runOverConnection(await runner, { force: true, ...options })) as unknown as RunResult;
+  const client = await runner;
+  // Where the server is stopped between two runs, the next one connects anew.
+  client.once('end', () => runners.delete(database));
+  return (await runOverConnection(client, { force: true, ...options })) as unknown as RunResult;
 }
 
 /** Open findings of a kind, or of all kinds that start with `kind` when it ends with a dot. */
