@@ -1,6 +1,6 @@
 /** What dropping an index saves: its bytes, and the entries that writers add to it. Decides how severe a finding is. */
 import type { Program } from '../core/program.ts';
-import { writeCosts } from './index-write-cost.ts';
+import { tableWorkloads } from './index-write-cost.ts';
 
 /**
  * Entries a day from which an index costs enough whatever its size: some 20 s of its writers' time. Too low, and each small index of a
@@ -15,12 +15,17 @@ export function* entriesPerDay(
   now: string,
   tables: readonly number[],
 ): Program<(table: number) => number | null> {
-  const costOf = yield* writeCosts(now, [...new Set(tables)]);
-  return (table) => {
-    const cost = costOf(table, []);
-    if (cost === null) return null;
-    return Math.round((cost.new_entries / Math.max(cost.window_hours, 1)) * 24);
-  };
+  if (tables.length === 0) return () => null;
+  const workloads = yield* tableWorkloads(now, [...new Set(tables)]);
+  const known = new Map(
+    workloads
+      .filter(({ hours }) => hours > 0)
+      .map(({ oid, hours, rows_inserted, rows_updated, rows_hot_updated }) => [
+        oid,
+        Math.round(((rows_inserted + rows_updated - rows_hot_updated) / Math.max(hours, 1)) * 24),
+      ]),
+  );
+  return (table) => known.get(table) ?? null;
 }
 
 /** One whose size is not known, as a lock is in the way, counts as large: a warning too many is seen, one too few is not. */

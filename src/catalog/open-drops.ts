@@ -86,6 +86,11 @@ export function decidedBefore(
   );
 }
 
+/** What `superseded` gives for a step that looks at no other findings: these are asked for where it has found something. */
+export function* supersededBy(step: number, indexes: readonly number[]): Program<string[]> {
+  return indexes.length === 0 ? [] : superseded(step, yield* openDrops(), new Set(indexes));
+}
+
 /** The keys of findings of later steps, or of unsure ones, that drop one of these indexes too, or drop another in favour of one. */
 export function superseded(step: number, drops: readonly OpenDrop[], indexes: ReadonlySet<number>): string[] {
   return drops

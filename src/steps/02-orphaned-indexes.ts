@@ -12,7 +12,7 @@ import {
   workInProgress,
 } from '../catalog/invalid-indexes.ts';
 import type { InvalidIndex } from '../catalog/invalid-indexes.ts';
-import { openDrops, superseded } from '../catalog/open-drops.ts';
+import { supersededBy } from '../catalog/open-drops.ts';
 import { owningExtension } from '../catalog/relations.ts';
 import { isBaseOf, parseLeftoverName } from '../catalog/leftover-names.ts';
 import { incompletePartitionedIndexes } from '../catalog/partitioned-indexes.ts';
@@ -328,7 +328,10 @@ export default defineStep({
             ],
       actions,
       examined: [orphanedIndexKind],
-      superseded: superseded(2, yield* openDrops(), new Set(leftovers.map(({ index }) => index.oid))),
+      superseded: yield* supersededBy(
+        2,
+        leftovers.map(({ index }) => index.oid),
+      ),
       keepOpen: undecidedFindings(orphanedIndexKind, [
         ...undecided,
         ...repack.busy.map((index) => ({ ...index, pid: null })),

@@ -11,7 +11,7 @@ import {
   undecidedNames,
 } from '../catalog/invalid-indexes.ts';
 import type { InvalidIndex } from '../catalog/invalid-indexes.ts';
-import { openDrops, superseded } from '../catalog/open-drops.ts';
+import { supersededBy } from '../catalog/open-drops.ts';
 import { examinedAllBut } from '../core/coverage.ts';
 import { leftoverNameOf } from './02-orphaned-indexes.ts';
 import { countActionsOf, defineStep } from './step.ts';
@@ -118,7 +118,10 @@ export default defineStep({
             ],
       actions,
       examined: [invalidIndexKind],
-      superseded: superseded(3, yield* openDrops(), new Set(found.map(({ index }) => index.oid))),
+      superseded: yield* supersededBy(
+        3,
+        found.map(({ index }) => index.oid),
+      ),
       keepOpen: undecidedFindings(invalidIndexKind, undecided),
       coverage: examinedAllBut(
         yield* indexCount(),

@@ -74,6 +74,22 @@ test('it stays where the other one is to be dropped as well', async (t) => {
   t.regex(outcome!, /^c02\.t_a_b is to be dropped itself, by action \d+: no longer redundant$/);
 });
 
+test('an invalid index and a leftover of a rebuild are dropped, as their steps still ask for it under the lock', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await makeTable(database);
+  await database.query('create index t_b on c02.t (b); create index t_a_ccnew on c02.t (a)');
+  await database.query(
+    `update pg_index set indisvalid = false where indexrelid in ('c02.t_b'::regclass, 'c02.t_a_ccnew'::regclass)`,
+  );
+  await run(database, { only: ['orphaned_indexes', 'invalid_indexes'] });
+  startWorker(t, database);
+  await waitForRow(
+    database,
+    `select from maint.action having count(*) = 2 and bool_and(status = 'succeeded')`,
+  );
+  t.deepEqual(await indexesOf(database, 'c02.t'), ['t_a', 't_a_b', 't_pkey']);
+});
+
 test('an unused index that has come to serve a foreign key meanwhile is not dropped', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await makeTable(database);
