@@ -39,7 +39,8 @@ export function holdingSlots(now: string): Program<HoldingSlot[]> {
     `select pg_catalog.jsonb_build_object('name', s.slot_name, 'quoted', pg_catalog.quote_literal(s.slot_name),
          'type', s.slot_type, 'plugin', s.plugin, 'active', s.active, 'active_pid', s.active_pid,
          'inactive_since', i.since,
-         'inactive_seconds', greatest(0, pg_catalog.round(extract(epoch from $1::timestamptz - i.since))),
+         'inactive_seconds', case when i.since is not null
+           then greatest(0, pg_catalog.round(extract(epoch from $1::timestamptz - i.since))) end,
          'consumer', r.application_name,
          'holds_vacuum', (s.database is null or s.database = pg_catalog.current_database())
            and coalesce(s.wal_status, '') <> 'lost'

@@ -2,6 +2,8 @@
 import test from 'ava';
 import type pg from 'pg';
 import { ownCluster } from './own-cluster.ts';
+import { run } from '../support/maintenance.ts';
+import type { TestDatabase } from '../support/database.ts';
 
 interface Found {
   severity: string;
@@ -10,9 +12,19 @@ interface Found {
   detail: Record<string, unknown>;
 }
 
+/** A server without a JavaScript language runs the step from Node, which `run` knows. */
+function databaseOf(client: pg.Client): TestDatabase {
+  return {
+    url: '',
+    name: 'shop',
+    client: () => Promise.resolve(client),
+    query: async (text, parameters) => (await client.query(text, parameters)).rows as never,
+  };
+}
+
 /** The finding about the slot after a run of step 5. */
 async function found(client: pg.Client, slot: string): Promise<Found | undefined> {
-  await client.query(`select maint.run(true, '{stale_operations}')`);
+  await run(databaseOf(client), { only: ['stale_operations'] });
   const { rows } = await client.query<Found>(
     `select severity, summary, remedy, detail from maint.findings
      where kind = 'operation.stale' and object_name = $1 and resolved_at is null`,
@@ -61,6 +73,14 @@ test('a slot that no session reads from is found by the WAL that it retains, and
   await client.query(dead!.remedy!);
   t.is(await found(client, 'dead'), undefined);
   t.is(await found(client, 'never'), undefined, 'it retains nothing');
+  await configure(client, 'stale_after', 600);
+  await client.query(`select pg_create_physical_replication_slot('young', true)`);
+  await configure(client, 'retained_wal_limit', 1024);
+  await writeSegments(client, 5);
+  const { rows } = await client.query<{ known: boolean }>(
+    `select to_jsonb(s) ? 'inactive_since' as known from pg_replication_slots as s where slot_name = 'young'`,
+  );
+  t.is((await found(client, 'young'))?.severity, rows[0]!.known ? undefined : 'info');
 });
 
 test('a slot beyond max_slot_wal_keep_size is critical before it is lost, and its reader cannot continue after', async (t) => {
