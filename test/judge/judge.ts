@@ -242,6 +242,13 @@ async function mismatch(client: pg.Client, finding: Finding): Promise<string[]> 
   return harmless ? [`all values fit and compare: ${JSON.stringify(rows)}`] : [];
 }
 
+async function indexOids(client: pg.Client): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ oid: string }>(
+    'select indexrelid::text as oid from pg_catalog.pg_index order by 1',
+  );
+  return new Set(rows.map(({ oid }) => oid));
+}
+
 /** All remedies as they stand, in random order, then what they left. */
 async function applyAll(
   client: pg.Client,
@@ -250,6 +257,7 @@ async function applyAll(
   random: Random,
 ): Promise<string[]> {
   const wrong: string[] = [];
+  const indexesBefore = await indexOids(client);
   const statements = new Map<Finding, string[]>();
   for (const finding of all) statements.set(finding, await statementsOf(client, finding));
   for (const finding of random.sample(all, all.length)) {
@@ -286,7 +294,11 @@ async function applyAll(
       wrong.push(`all applied: ${one.index} was unique, and nothing is in its place`);
   await run(client);
   const known = new Set(all.map(({ kind, table, object_name: name }) => `${kind} ${table} ${name}`));
-  for (const { kind, table, object_name: name, remedy, summary } of await findings(client)) {
+  for (const finding of await findings(client)) {
+    const { kind, table, object_name: name, remedy, summary } = finding;
+    // What a remedy has built may serve the searches of a smaller partial index as well: a notice that is new by right.
+    const besideNew = finding.difference === 'fewer_rows' && !indexesBefore.has(finding.covered_by_oid ?? '');
+    if (besideNew) continue;
     const again = known.has(`${kind} ${table} ${name}`);
     if (again && remedy === null) continue;
     wrong.push(`the next run ${again ? 'still' : 'newly'} has ${kind} ${table} ${name}: ${summary}`);
@@ -333,12 +345,7 @@ export async function judge(client: pg.Client, random: Random, usedShare = 0.6):
     .map(({ key }) => `${key.name}: ${key.text}`);
   return {
     kinds,
-    together: await applyAll(
-      client,
-      found.filter(({ remedy }) => remedy !== null),
-      before,
-      random,
-    ),
+    together: await applyAll(client, found, before, random),
     missed,
     searches: before.searches.length,
     foreignKeys: before.keys.length,
