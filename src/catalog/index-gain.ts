@@ -1,6 +1,7 @@
 /** What dropping an index saves: its bytes, and the entries that writers add to it. Decides how severe a finding is. */
+import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { tableWorkloads } from './index-write-cost.ts';
+import { windowHours } from './query-patterns.ts';
 
 /**
  * Entries a day from which an index costs enough whatever its size: some 20 s of its writers' time. Too low, and each small index of a
@@ -10,22 +11,38 @@ const busyEntriesPerDay = 1_000_000;
 
 const bytesPerMegabyte = 1024 * 1024;
 
-/** Entries a day that writers add to an index of a table with this oid; null where nothing is known of its writes. */
-export function* entriesPerDay(
-  now: string,
-  tables: readonly number[],
-): Program<(table: number) => number | null> {
-  if (tables.length === 0) return () => null;
-  const workloads = yield* tableWorkloads(now, [...new Set(tables)]);
-  const known = new Map(
-    workloads
-      .filter(({ hours }) => hours > 0)
-      .map(({ oid, hours, rows_inserted, rows_updated, rows_hot_updated }) => [
-        oid,
-        Math.round(((rows_inserted + rows_updated - rows_hot_updated) / Math.max(hours, 1)) * 24),
-      ]),
-  );
-  return (table) => known.get(table) ?? null;
+/** Rows written, other than heap-only, of each table that was written to in the window; those of partitions count for their roots too. */
+const entriesQuery = `
+  with recursive covered as materialized (
+    select pg_catalog.date_part('epoch', pg_catalog.max(s.ended_at) - pg_catalog.min(s.started_at)) / 3600 as hours
+    from maint.workload_sample as s
+    where s.hour > $1::timestamptz - interval '${windowHours} hours'
+  ), written as materialized (
+    select w.table_oid, pg_catalog.sum(w.rows_inserted + w.rows_updated - w.rows_hot_updated) as entries
+    from maint.table_workload as w
+    where w.hour > $1::timestamptz - interval '${windowHours} hours'
+    group by w.table_oid
+  ), upward (table_oid, entries) as (
+    select w.table_oid::oid, w.entries from written as w
+    union all
+    select i.inhparent, u.entries
+    from upward as u
+    join pg_catalog.pg_class as c on c.oid = u.table_oid and c.relispartition
+    join pg_catalog.pg_inherits as i on i.inhrelid = c.oid
+  )
+  select pg_catalog.jsonb_build_object('table', u.table_oid::int8,
+      'a_day', pg_catalog.round((pg_catalog.sum(u.entries) / greatest(k.hours, 1) * 24)::numeric)) as row
+  from upward as u
+  cross join covered as k
+  where k.hours > 0
+  group by u.table_oid, k.hours
+  order by u.table_oid`;
+
+/** Entries a day that writers add to an index of a table with this oid; null where no writes of it are known. */
+export function* entriesPerDay(now: string): Program<(table: number) => number | null> {
+  const known = yield* query<{ table: number; a_day: number }>(entriesQuery, [now]);
+  const entries = new Map(known.map(({ table, a_day }) => [table, a_day]));
+  return (table) => entries.get(table) ?? null;
 }
 
 /** One whose size is not known, as a lock is in the way, counts as large: a warning too many is seen, one too few is not. */

@@ -29,7 +29,7 @@ interface IndexFacts {
   extension: string | null;
   /** Storage parameters, as `name=value`. */
   storage: string[];
-  /** All scans known of it; a partitioned index has none of its own. */
+  /** As the server counts them; 0 for a partitioned index, and where no other one is like it, so that nobody asks. */
   scans: number;
 }
 
@@ -88,7 +88,7 @@ const structuresQuery = `
       'clustered', x.indisclustered,
       'extension', ${owningExtension('c.oid', 't.oid')},
       'storage', coalesce(pg_catalog.to_jsonb(c.reloptions), '[]'),
-      'scans', greatest(pg_catalog.pg_stat_get_numscans(x.indexrelid), coalesce(u.scans, 0))),
+      'scans', case when x.twins > 1 then pg_catalog.pg_stat_get_numscans(x.indexrelid) else 0 end),
       'keys', x.indnkeyatts,
       'attributes', pg_catalog.to_jsonb(x.indkey::int2[]),
       'operator_classes', (
@@ -112,7 +112,8 @@ const structuresQuery = `
           where o.conrelid = x.indrelid and o.contype = 'n' and not o.convalidated and o.conkey = array[a.attnum])) end
     ) as row
   from (
-    select p.*, pg_catalog.count(*) over (partition by p.indrelid, pc.relam, p.indkey[0]) as alike
+    select p.*, pg_catalog.count(*) over (partition by p.indrelid, pc.relam, p.indkey[0]) as alike,
+      pg_catalog.count(*) over (partition by p.indrelid, pc.relam, p.indkey[0], p.indnatts) as twins
     from pg_catalog.pg_index as p
     join pg_catalog.pg_class as pc on pc.oid = p.indexrelid
     where p.indisvalid and p.indisready and p.indislive
@@ -124,7 +125,6 @@ const structuresQuery = `
   left join (
     select distinct o.conindid from pg_catalog.pg_constraint as o where o.conindid <> 0
   ) as k on k.conindid = x.indexrelid
-  left join maint.index_usage as u on u.index_oid = x.indexrelid
   where x.alike > 1
     and ${usersIndex}
   order by n.nspname, c.relname`;

@@ -17,7 +17,7 @@ export interface OpenDrop {
   needs: number[];
 }
 
-/** By oid, and by name as well: REINDEX CONCURRENTLY gives an index a new oid, which the finding does not know yet. */
+/** By name where the oid is gone: REINDEX CONCURRENTLY gives an index a new one, which the finding does not know yet. */
 const openDropsQuery = `
   with recursive open_drop as materialized (
     select f.finding_key, f.step_number, f.detail ? 'standby_scans' as unsure, f.schema_name, f.table_name, f.object_name,
@@ -32,7 +32,10 @@ const openDropsQuery = `
     join pg_catalog.pg_class as c on c.oid = x.indexrelid
     join pg_catalog.pg_class as t on t.oid = x.indrelid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where exists (select from open_drop as o)
+    where c.relname in (
+      select pg_catalog.unnest(array[o.object_name, o.keeper_name]) from open_drop as o
+      where o.index_oid not in (select g.indexrelid from pg_catalog.pg_index as g)
+        or o.keeper_oid not in (select g.indexrelid from pg_catalog.pg_index as g))
   ), lost (finding_key, oid) as (
     select o.finding_key, o.index_oid from open_drop as o
     union

@@ -299,10 +299,7 @@ function* report(context: Context<typeof config>, state: StatisticsState): Progr
   const undecided = judged.filter(({ judged: verdict }) => verdict !== 'unused' && verdict !== 'used');
 
   const detailOf = yield* indexDetails(unused.map(({ index }) => index.oid));
-  const entriesOf = yield* entriesPerDay(
-    context.now,
-    unused.map(({ index }) => index.table_oid),
-  );
+  const entriesOf = yield* entriesPerDay(context.now);
   const found = byGain(
     unused.map(({ index, scans, window }) => {
       const entries = entriesOf(index.table_oid);

@@ -159,10 +159,7 @@ export default defineStep({
 
     const cleanup: JsonObject = { redundant_indexes_found: found.length };
     if (undecided.length > 0) cleanup['redundant_indexes_undecided'] = undecided.map(({ quoted }) => quoted);
-    const entriesOf = yield* entriesPerDay(
-      now,
-      found.map(({ index }) => index.table_oid),
-    );
+    const entriesOf = yield* entriesPerDay(now);
     const findings = byGain(found, ({ index }) => ({
       size: detailOf(index.oid).size_bytes,
       name: index.quoted,

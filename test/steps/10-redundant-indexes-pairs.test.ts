@@ -149,3 +149,25 @@ test('severity and order follow what dropping an index saves', async (t) => {
     ['c_what', 'a_name', 'd_name'],
   );
 });
+
+test('a small index of a table that takes very many writes is a warning', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`create table queue (a int, b int) partition by range (a);
+    create table queue_1 partition of queue for values from (0) to (100); create table idle (a int, b int);
+    create index queue_a on queue (a); create index queue_a_b on queue (a, b); create index idle_a on idle (a); create index idle_a_b on idle (a, b)`);
+  await database.query(`insert into maint.workload_sample
+    values (date_trunc('hour', now()), now() - interval '2 hours', now(), false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)`);
+  await database.query(`insert into maint.table_workload (hour, table_oid, rows_scanned, rows_fetched, rows_inserted, rows_updated,
+      rows_hot_updated, rows_deleted, blocks)
+    select date_trunc('hour', now()), t.name::regclass, 0, 0, t.rows, 0, 0, 0, 0
+    from (values ('queue_1', 100000), ('idle', 1000)) as t (name, rows)`);
+  await run(database, redundantOnly);
+  const findings = await openFindings(database, 'index.redundant');
+  t.deepEqual(
+    findings.map(({ object_name, severity, detail }) => [object_name, severity, detail['entries_per_day']]),
+    [
+      ['idle_a', 'info', 12000],
+      ['queue_a', 'warning', 1200000],
+    ],
+  );
+});
