@@ -3,23 +3,13 @@ import test from 'ava';
 import type pg from 'pg';
 import { ownCluster } from './own-cluster.ts';
 import { run } from '../support/maintenance.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { databaseOf } from '../support/database.ts';
 
 interface Found {
   severity: string;
   summary: string;
   remedy: string | null;
   detail: Record<string, unknown>;
-}
-
-/** A server without a JavaScript language runs the step from Node, which `run` knows. */
-function databaseOf(client: pg.Client): TestDatabase {
-  return {
-    url: '',
-    name: 'shop',
-    client: () => Promise.resolve(client),
-    query: async (text, parameters) => (await client.query(text, parameters)).rows as never,
-  };
 }
 
 /** The finding about the slot after a run of step 5. */

@@ -158,3 +158,13 @@ function installerHash(): string {
   }
   return hash.digest('hex').slice(0, 16);
 }
+
+/** A client of a test's own server as a database that `run` takes. */
+export function databaseOf(client: pg.Client): TestDatabase {
+  return {
+    url: '',
+    name: 'shop',
+    client: () => Promise.resolve(client),
+    query: async (text, parameters) => (await client.query(text, parameters)).rows as never,
+  };
+}
