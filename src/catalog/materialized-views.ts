@@ -1,10 +1,13 @@
 /** The materialized views of the database, what each is made from, and how it was last seen. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { ambiguousNames, baseTypes, isSortable, owningExtension } from './relations.ts';
+import { ambiguousNames, baseTypes, isSortable, lockedRelations, owningExtension } from './relations.ts';
 
-/** A table whose rows a materialized view is made from: rows written as counted by the server, its file, if empty. */
-export type BaseTable = [writes: number, filenode: number, empty: boolean];
+/**
+ * A table whose rows a materialized view is made from: rows written as counted by the server, its file, if empty, and how often
+ * it was read.
+ */
+export type BaseTable = [writes: number, filenode: number, empty: boolean, scans: number];
 
 /** What a sample of step 14 keeps; maint.matview_sample says what each is. */
 export interface MatviewState {
@@ -12,12 +15,14 @@ export interface MatviewState {
   row_version: string;
   row_digest: string;
   own_writes: number;
+  own_scans: number;
   base: Record<string, BaseTable>;
 }
 
 export interface MatviewSample extends MatviewState {
   changes: number;
   refreshed_before: string;
+  sampled_at: string;
   /** Hours since then. */
   age_hours: number;
 }
@@ -51,6 +56,17 @@ export interface MaterializedView extends MatviewState {
   uncounted: string[];
   sample: MatviewSample | null;
 }
+
+/**
+ * How often table `oid` was read, by itself or through its indexes. What this session has not reported yet is counted as well: a
+ * refresh just before the run may be its own.
+ */
+const scansOf = (oid: string): string => `(
+          select pg_catalog.sum(pg_catalog.pg_stat_get_numscans(o.oid) + pg_catalog.pg_stat_get_xact_numscans(o.oid))::int8
+          from (
+            select ${oid} as oid
+            union all
+            select x.indexrelid from pg_catalog.pg_index as x where x.indrelid = ${oid}) as o)`;
 
 /**
  * What a view reads is in pg_depend, under its rewrite rule. Views are followed, materialized views are not: what
@@ -98,12 +114,19 @@ const matviewsQuery = `
     join pg_catalog.pg_inherits as i on i.inhparent = t.object and t.relkind in ('p', 'r')
     join pg_catalog.pg_class as c on c.oid = i.inhrelid
   ),
+  locked as materialized (
+    ${lockedRelations}
+  ),
   based as materialized (
     select t.matview,
       pg_catalog.jsonb_object_agg(t.object::text, pg_catalog.jsonb_build_array(
         pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
           + pg_catalog.pg_stat_get_tuples_deleted(c.oid), c.relfilenode::int8,
-        c.relpages = 0 and pg_catalog.pg_stat_get_live_tuples(c.oid) = 0)) as base
+        case when c.relpersistence = 'u' and c.oid not in (select l.relation from locked as l where l.relation is not null)
+          -- A crash empties it, and leaves its number of pages as it was.
+          then pg_catalog.pg_relation_size(c.oid) = 0
+          else c.relpages = 0 and pg_catalog.pg_stat_get_live_tuples(c.oid) = 0 end,
+        ${scansOf('c.oid')})) as base
     from relation_read as t
     join pg_catalog.pg_class as c on c.oid = t.object
     where t.relkind in ('r', 'm')
@@ -134,6 +157,7 @@ const matviewsQuery = `
       'filenode', m.relfilenode::int8, 'row_version', m.row_version, 'row_digest', m.row_digest,
       'own_writes', pg_catalog.pg_stat_get_tuples_inserted(m.oid) + pg_catalog.pg_stat_get_tuples_updated(m.oid)
         + pg_catalog.pg_stat_get_tuples_deleted(m.oid),
+      'own_scans', ${scansOf('m.oid')},
       'base', coalesce(based.base, '{}'),
       'extension', ${owningExtension('m.oid')},
       'rows', greatest(m.reltuples, pg_catalog.pg_stat_get_live_tuples(m.oid), 0),
@@ -147,8 +171,8 @@ const matviewsQuery = `
       'uncounted', coalesce(uncounted.names, '[]'),
       'sample', (
         select pg_catalog.jsonb_build_object('filenode', s.filenode::int8, 'row_version', s.row_version,
-          'row_digest', s.row_digest, 'own_writes', s.own_writes, 'base', s.base, 'changes', s.changes,
-          'refreshed_before', s.refreshed_before,
+          'row_digest', s.row_digest, 'own_writes', s.own_writes, 'own_scans', s.own_scans, 'base', s.base, 'changes', s.changes,
+          'refreshed_before', s.refreshed_before, 'sampled_at', s.sampled_at,
           'age_hours', pg_catalog.date_part('epoch', $1::timestamptz - s.refreshed_before) / 3600)
         from maint.matview_sample as s where s.matview_oid = m.oid)
     ) as row
@@ -202,20 +226,20 @@ const keepSamplesQuery = `
   with given as (
     select g.*
     from pg_catalog.jsonb_to_recordset($1::jsonb) as g (oid int8, filenode int8, row_version text, row_digest text,
-      own_writes int8, base jsonb, changes int8, refreshed_before timestamptz)
+      own_writes int8, own_scans int8, base jsonb, changes int8, refreshed_before timestamptz)
   ), gone as (
     delete from maint.matview_sample as s
     where not exists (select from pg_catalog.pg_class as c where c.oid = s.matview_oid and c.relkind = 'm')
     returning s.matview_oid
   ), kept as (
-    insert into maint.matview_sample as s (matview_oid, filenode, row_version, row_digest, own_writes, base, changes,
+    insert into maint.matview_sample as s (matview_oid, filenode, row_version, row_digest, own_writes, own_scans, base, changes,
       refreshed_before, sampled_at)
-    select g.oid::oid, g.filenode::oid, g.row_version, g.row_digest, g.own_writes, g.base, g.changes, g.refreshed_before,
+    select g.oid::oid, g.filenode::oid, g.row_version, g.row_digest, g.own_writes, g.own_scans, g.base, g.changes, g.refreshed_before,
       $2::timestamptz
     from given as g
     on conflict (matview_oid) do update set
       filenode = excluded.filenode, row_version = excluded.row_version, row_digest = excluded.row_digest,
-      own_writes = excluded.own_writes, base = excluded.base, changes = excluded.changes,
+      own_writes = excluded.own_writes, own_scans = excluded.own_scans, base = excluded.base, changes = excluded.changes,
       refreshed_before = excluded.refreshed_before, sampled_at = excluded.sampled_at
     returning s.matview_oid
   )

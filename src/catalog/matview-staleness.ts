@@ -8,15 +8,22 @@ import type {
 } from './materialized-views.ts';
 
 /**
- * A refresh gives a new file; a concurrent one keeps the file and writes the view's catalog row, as ALTER and GRANT do,
- * but leaves in it what those change, or it writes rows, which only a refresh can. The counter of rows alone would
- * not do: a session may report what it wrote up to ten seconds later.
+ * A refresh gives a new file. A concurrent one keeps it and writes what is different, which only a refresh can; where nothing
+ * is, it has only written the view's catalog row, as any GRANT does, also of what is granted already. It has read the view and all
+ * that this is made from, then, and a GRANT has read nothing. Taking a GRANT for a refresh hides that the view is stale; the
+ * other mistake names a view stale that a refresh would not change.
  */
 function refreshedSince(sample: MatviewSample, now: MatviewState): boolean {
-  const rowWritten = now.row_version !== sample.row_version;
+  if (now.filenode !== sample.filenode || now.own_writes > sample.own_writes) return true;
   return (
-    now.filenode !== sample.filenode ||
-    (rowWritten && (now.row_digest === sample.row_digest || now.own_writes > sample.own_writes))
+    now.row_version !== sample.row_version && now.row_digest === sample.row_digest && allRead(sample, now)
+  );
+}
+
+function allRead(sample: MatviewSample, now: MatviewState): boolean {
+  return (
+    now.own_scans !== sample.own_scans &&
+    Object.entries(now.base).every(([oid, [, , empty, scans]]) => empty || scans !== sample.base[oid]?.[3])
   );
 }
 
@@ -28,7 +35,8 @@ function changesOf(before: BaseTable | undefined, now: BaseTable | undefined): n
   if (!now) return before && !before[2] ? 1 : 0;
   if (!before) return now[2] ? 0 : Math.max(now[0], 1);
   const written = now[0] >= before[0] ? now[0] - before[0] : now[0];
-  const emptied = now[1] !== before[1] && now[2] && !before[2];
+  // By TRUNCATE, which gives a new file; or an unlogged table by a crash, which takes the counters as well.
+  const emptied = (now[1] !== before[1] || now[0] < before[0]) && now[2] && !before[2];
   return emptied ? Math.max(written, 1) : written;
 }
 
@@ -39,9 +47,16 @@ function changesSince(sample: MatviewSample, now: MatviewState): number {
 
 /** What to remember of the view from this run on. */
 export function nextSample(view: MaterializedView, now: string): MatviewRecord {
-  const { oid, filenode, row_version, row_digest, own_writes, base, sample } = view;
-  const state = { oid, filenode, row_version, row_digest, own_writes, base };
-  if (!sample || refreshedSince(sample, view)) return { ...state, changes: 0, refreshed_before: now };
+  const { oid, filenode, row_version, row_digest, own_writes, own_scans, base, sample } = view;
+  const state = { oid, filenode, row_version, row_digest, own_writes, own_scans, base };
+  if (!sample) return { ...state, changes: 0, refreshed_before: now };
+  if (refreshedSince(sample, view)) {
+    // What it wrote was counted late: the catalog row was seen as it is already, so that the refresh was before that.
+    const late = filenode === sample.filenode && row_version === sample.row_version;
+    return late
+      ? { ...state, changes: changesSince(sample, view), refreshed_before: sample.sampled_at }
+      : { ...state, changes: 0, refreshed_before: now };
+  }
   return {
     ...state,
     changes: sample.changes + changesSince(sample, view),
@@ -57,6 +72,7 @@ export function isNews(record: MatviewRecord, sample: MatviewSample | null): boo
     record.changes !== sample.changes ||
     record.row_version !== sample.row_version ||
     record.own_writes !== sample.own_writes ||
+    record.own_scans !== sample.own_scans ||
     JSON.stringify(record.base) !== JSON.stringify(sample.base)
   );
 }
