@@ -88,20 +88,32 @@ export const foreignKeySupport = `
  */
 export const fewRows = 100;
 
-/** Different values of a column by pg_stats `s`, of so many rows: below zero it is a share of them. At least one. */
-export function distinctValues(rows: string): string {
-  return `greatest(1, case when s.n_distinct < 0 then -s.n_distinct * ${rows} else s.n_distinct end)`;
+/**
+ * Share of different values (below zero: of the rows) and of nulls of column `a` of relation `c` in schema `n`, over the whole tree where that is
+ * partitioned; null where there are no statistics. A scalar, so that the names are looked up: a join reads all of pg_stats once for each column.
+ */
+export const columnStatistics = `(
+            select array[ps.n_distinct, ps.null_frac]
+            from pg_catalog.pg_stats as ps
+            where ps.schemaname = n.nspname and ps.tablename = c.relname and ps.attname = a.attname and ps.inherited = (c.relkind = 'p'))`;
+
+/** Different values of a column by its statistics, of so many rows. At least one. */
+export function distinctValues(statistics: string, rows: string): string {
+  return `greatest(1, case when ${statistics}[1] < 0 then -${statistics}[1] * ${rows} else ${statistics}[1] end)`;
 }
 
 /** Of `rows` rows of table `oid`, how many agree in the columns `attnums`: a scalar; null where statistics are missing. */
 export function agreeingRows(oid: string, attnums: string, rows: string): string {
   return `(
-          select case when pg_catalog.bool_and(s.n_distinct is not null)
-            then greatest(1, ${rows} / pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(${distinctValues(rows)}::float8)))) end
-          from pg_catalog.unnest(${attnums}) as u (attnum)
-          join pg_catalog.pg_attribute as a on a.attrelid = ${oid} and a.attnum = u.attnum
-          join pg_catalog.pg_class as c on c.oid = ${oid}
-          join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-          left join pg_catalog.pg_stats as s
-            on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and s.inherited = (c.relkind = 'p'))`;
+          select case when pg_catalog.bool_and(s.found is not null)
+            then greatest(1, ${rows} * (1 - pg_catalog.max(s.found[2]))
+              / pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(${distinctValues('s.found', rows)}::float8)))) end
+          from (
+            select ${columnStatistics} as found
+            from pg_catalog.unnest(${attnums}) as u (attnum)
+            join pg_catalog.pg_attribute as a on a.attrelid = ${oid} and a.attnum = u.attnum
+            join pg_catalog.pg_class as c on c.oid = ${oid}
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            offset 0
+          ) as s)`;
 }

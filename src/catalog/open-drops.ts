@@ -94,6 +94,17 @@ export function* supersededBy(step: number, indexes: readonly number[]): Program
   return indexes.length === 0 ? [] : superseded(step, yield* openDrops(), new Set(indexes));
 }
 
+/** The oids of indexes that findings drop which an unused one gives way to: no foreign key can rely on them. */
+export function droppedElsewhere(
+  step: number,
+  drops: readonly OpenDrop[],
+  unsure: boolean,
+): readonly number[] {
+  return drops
+    .filter((drop) => drop.step < step || (unsure && drop.step > step))
+    .flatMap(({ loses }) => loses);
+}
+
 /** The keys of findings of later steps, or of unsure ones, that drop one of these indexes too, or drop another in favour of one. */
 export function superseded(step: number, drops: readonly OpenDrop[], indexes: ReadonlySet<number>): string[] {
   return drops

@@ -1,7 +1,13 @@
 /** The foreign keys that no index serves, each judged once: one of a partitioned table over its whole tree. */
 import { query } from '../core/program.ts';
 import type { Program } from '../core/program.ts';
-import { agreeingRows, distinctValues, foreignKeySupport, keyCollation } from './foreign-key-support.ts';
+import {
+  agreeingRows,
+  columnStatistics,
+  distinctValues,
+  foreignKeySupport,
+  keyCollation,
+} from './foreign-key-support.ts';
 import { ambiguousNames, owningExtension } from './relations.ts';
 
 export interface UnservedForeignKey {
@@ -86,10 +92,6 @@ const keyClass = `
 /** As the server reads it in CREATE INDEX: pg_catalog is on every search path. */
 const qualified = (schema: string, name: string): string =>
   `case ${schema} when 'pg_catalog' then '' else pg_catalog.quote_ident(${schema}) || '.' end || pg_catalog.quote_ident(${name})`;
-
-/** The statistics of column a of table c, over the whole tree where that is partitioned. */
-const columnStatistics = `pg_catalog.pg_stats as s
-          on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and s.inherited = (c.relkind = 'p')`;
 
 /**
  * On a partitioned table CREATE INDEX CONCURRENTLY is not possible: an empty index on each partitioned table, one
@@ -285,7 +287,7 @@ const unservedQuery = `
             where co.oid = needed.collation_oid) end
           || case when class.is_default then '' else coalesce(' ' || ${qualified('class.nspname', 'class.opcname')}, '') end
           as written,
-        case when s.null_frac < 1 then ${distinctValues('own.rows')} end as distinct_values, s.null_frac as null_share
+        case when s.found[2] < 1 then ${distinctValues('s.found', 'own.rows')} end as distinct_values, s.found[2] as null_share
       from rows from (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop)) with ordinality
         as u (attnum, referenced, operator, position)
       join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = u.attnum
@@ -306,7 +308,7 @@ const unservedQuery = `
       join pg_catalog.pg_type as bt on bt.oid = b.base
       cross join lateral (select ${keyCollation} as collation_oid) as needed
       left join lateral (${keyClass}) as class on true
-      left join ${columnStatistics}
+      cross join lateral (select ${columnStatistics} as found offset 0) as s
       order by a.attname, u.position
     ) as one
   ) as keys

@@ -52,7 +52,7 @@ const mayHaveStatistics = `x.indexprs is not null
 
 /**
  * Left out: what enforces or identifies something (unique and exclusion, thus every index of a constraint; replica
- * identity), what somebody chose for another use (clustered), the index that serves a foreign key best, expression indexes with
+ * identity), what somebody chose for another use (clustered), the last index that serves a foreign key, expression indexes with
  * statistics (the planner uses them without a scan), attached indexes (judged at their root), and what is clearly in
  * use. For a root each holds of every index of its tree: dropping it drops them all.
  *
@@ -93,27 +93,46 @@ function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess
     union all
     select t.root_oid, t.oid from (${indexTrees}) as t
     where t.oid <> t.root_oid and (t.root_oid in (select k.index_oid from candidate as k)) is true
-  ), root as materialized (
-    select t.root_oid, t.oid from (${indexTrees}) as t
-  ), serving as materialized (
-    -- Of the indexes that serve one key the first stays for it: what goes by no use, then the one that is used most.
-    select distinct on (f.constraint_oid) f.index_oid
+  ), support as materialized (
+    select f.constraint_oid, f.index_oid, f.whole,
+      case when f.whole then null else ${agreeingRows('f.table_oid', 'f.attnums', 'nullif(ft.reltuples, -1)')} end as found_rows
     from (${foreignKeySupport}) as f
     join pg_catalog.pg_class as ft on ft.oid = f.table_oid
-    join pg_catalog.pg_index as x on x.indexrelid = f.index_oid
-    left join root as r on r.oid = f.index_oid
-    join pg_catalog.pg_class as fc on fc.oid = coalesce(r.root_oid, f.index_oid)
-    left join maint.index_usage as fu on fu.index_oid = fc.oid
-    where f.whole or ${agreeingRows('f.table_oid', 'f.attnums', 'greatest(ft.reltuples, 0)')} <= ${fewRows}
-    order by f.constraint_oid, f.whole desc,
-      x.indisunique or x.indisexclusion or x.indisreplident or x.indisclustered desc,
-      fu.scans desc nulls last, x.indnkeyatts, fc.relname
+  ), serving as materialized (
+    -- "stays": no candidate. Not "surely": how many rows it finds by a part of the key is not known.
+    select s.constraint_oid, coalesce(m.root_oid, s.index_oid) as root_oid, m.root_oid is null as stays,
+      s.whole or s.found_rows is not null as surely
+    from support as s
+    left join member as m on m.oid = s.index_oid
+    where (s.whole or coalesce(s.found_rows <= ${fewRows}, true))
+      and (s.index_oid in (select d.oid::oid from pg_catalog.jsonb_array_elements_text($4::jsonb) as d (oid))) is not true
+  ), sole as materialized (
+    select pg_catalog.min(s.root_oid) as root_oid
+    from serving as s
+    group by s.constraint_oid
+    having pg_catalog.count(distinct s.root_oid) = 1
+  ), last_of_key as materialized (
+    -- One for each key: one that is no candidate, else one that another key needs anyway, else the one that is used most.
+    select distinct on (s.constraint_oid) s.constraint_oid, s.root_oid, s.stays, s.surely
+    from serving as s
+    join pg_catalog.pg_class as c on c.oid = s.root_oid
+    left join maint.index_usage as u on u.index_oid = s.root_oid
+    order by s.constraint_oid, s.surely desc, s.stays desc, (s.root_oid in (select o.root_oid from sole as o)) desc,
+      c.relkind = 'I' desc, u.scans desc nulls last, c.relnatts, c.relname, c.oid
+  ), needed as materialized (
+    select l.root_oid from last_of_key as l where l.surely and not l.stays
+    union all
+    -- Any of those that nothing is known of may be the one that serves it.
+    select s.root_oid
+    from serving as s
+    join last_of_key as l on l.constraint_oid = s.constraint_oid
+    where not l.surely and not s.stays
   ), spared as materialized (
     select m.root_oid
     from member as m
     join pg_catalog.pg_index as x on x.indexrelid = m.oid
     where x.indisreplident or x.indisclustered
-      or m.oid in (select f.index_oid from serving as f)
+      or m.root_oid in (select d.root_oid from needed as d)
       or ${mayReadPgStatistic ? hasStatistics : 'false'}
   ), unclear as materialized (
     select m.root_oid
@@ -158,12 +177,16 @@ function candidatesQuery({ mayReadPgStatistic, knowsLastScan }: StatisticsAccess
   order by n.nspname, c.relname`;
 }
 
-/** `minScans` and `window` (days) are the database's settings; narrower scopes are taken into account. */
+/**
+ * `minScans` and `window` (days) are the database's settings; narrower scopes are taken into account. `dropped`: the oids of indexes that other
+ * findings drop, which no foreign key can rely on.
+ */
 export function unusedCandidates(
   now: string,
   window: number,
   minScans: number,
   access: StatisticsAccess,
+  dropped: readonly number[] = [],
 ): Program<UnusedCandidate[]> {
-  return query<UnusedCandidate>(candidatesQuery(access), [now, window, minScans]);
+  return query<UnusedCandidate>(candidatesQuery(access), [now, window, minScans, dropped.map(String)]);
 }

@@ -10,7 +10,7 @@ import type { IndexDetail } from '../catalog/index-facts.ts';
 import { byGain, entriesPerDay, isWorthIt } from '../catalog/index-gain.ts';
 import { noteUncounted, sampleDays, sampleIndexUsage, statisticsState } from '../catalog/index-usage.ts';
 import type { StatisticsState } from '../catalog/index-usage.ts';
-import { decidedBefore, openDrops, superseded, takenOver } from '../catalog/open-drops.ts';
+import { decidedBefore, droppedElsewhere, openDrops, superseded, takenOver } from '../catalog/open-drops.ts';
 import type { TakenOver } from '../catalog/open-drops.ts';
 import { unusedCandidates } from '../catalog/unused-candidates.ts';
 import type { UnusedCandidate } from '../catalog/unused-candidates.ts';
@@ -279,12 +279,18 @@ const config = {
 function* report(context: Context<typeof config>, state: StatisticsState): Program<Report> {
   const { min_scans, days_unused } = context.config;
   const sampled = yield* sampleDays(context.now);
-  const candidates = yield* unusedCandidates(context.now, days_unused, min_scans, {
-    mayReadPgStatistic: state.may_read_pg_statistic,
-    knowsLastScan: context.serverVersion >= lastScanSince,
-  });
-  const distributed = yield* distributedTables();
   const drops = yield* openDrops();
+  const candidates = yield* unusedCandidates(
+    context.now,
+    days_unused,
+    min_scans,
+    {
+      mayReadPgStatistic: state.may_read_pg_statistic,
+      knowsLastScan: context.serverVersion >= lastScanSince,
+    },
+    droppedElsewhere(unusedIndexesStep, drops, state.standbys),
+  );
+  const distributed = yield* distributedTables();
   const decided = decidedBefore(unusedIndexesStep, drops, state.standbys);
   const takeovers = new Map((yield* takenOver(context.now)).map((takeover) => [takeover.oid, takeover]));
   const judged = candidates

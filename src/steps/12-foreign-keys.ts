@@ -230,7 +230,7 @@ export default defineStep({
   interval: (config) => config.interval,
   unexamined: { cleanup: { foreign_key_suggestions: { count: null, suggestions: null } } },
 
-  *check({ configFor, now }) {
+  *check({ configFor, unmuted, now }) {
     const keys = yield* unservedForeignKeys();
     const bySize = ranked(keys.map((key) => ({ key, joins: null, cost: null }))).map(({ key }) => key);
     const counted = new Set(bySize.slice(0, keysWithJoinsCounted));
@@ -247,8 +247,21 @@ export default defineStep({
       keys.map((key) => ({ key, joins: joins(key), cost: writeCost(key.oid, key.columns) })),
     );
     const examined = yield* foreignKeyCount();
-    const plans = planKeys(keys);
-    const findings = all.map((one) => findingOf(one, configFor(one.key).minimum_rows, plans.get(one.key)));
+    const finding = (one: Ranked, plan: KeyPlan | undefined): Finding =>
+      findingOf(one, configFor(one.key).minimum_rows, plan);
+    // The index for a muted key is not built: no other key may rely on it, nor on one for a key where an index finds nothing.
+    const first = new Map(all.map((one) => [one.key, finding(one, undefined)]));
+    const loud = new Set(unmuted([...first.values()]));
+    const wanting = keys.filter((key) => pointlessBecause(key) === null);
+    const isLoud = (key: UnservedForeignKey): boolean => {
+      const found = first.get(key);
+      return found !== undefined && loud.has(found);
+    };
+    const plans = new Map([
+      ...planKeys(wanting.filter(isLoud)),
+      ...planKeys(wanting.filter((key) => !isLoud(key))),
+    ]);
+    const findings = all.map((one) => finding(one, plans.get(one.key)));
     return {
       result: {
         cleanup: {

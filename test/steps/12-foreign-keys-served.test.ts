@@ -264,3 +264,31 @@ test('an index is kept for a key only where no other one serves it', async (t) =
   const redundant = (await openFindings(database, 'index.redundant')).map(({ object_name }) => object_name);
   t.deepEqual(redundant, []);
 });
+
+test('the index for a muted key, or for one without values, serves no other key', async (t) => {
+  const database = await made(
+    t,
+    'create table app.tenant (id int primary key)',
+    'create table app.ord (tenant_id int, id int, primary key (tenant_id, id))',
+    `create table app.item (tenant_id int, ord_id int, constraint item_ord foreign key (tenant_id, ord_id) references app.ord,
+       constraint item_tenant foreign key (tenant_id) references app.tenant)`,
+    `create table app.odd (tenant_id int, ord_id int, constraint odd_ord foreign key (tenant_id, ord_id) references app.ord,
+       constraint odd_tenant foreign key (tenant_id) references app.tenant)`,
+    'insert into app.tenant select generate_series(1, 10)',
+    'insert into app.odd select 1 + i % 10, null from generate_series(1, 2000) as i',
+  );
+  const findings = await found(database);
+  t.is(
+    findings.get('odd_tenant')!.remedy,
+    'create index concurrently on app.odd (tenant_id);',
+    'every ord_id is null',
+  );
+  t.is(findings.get('item_tenant')!.remedy, null);
+  await database.query(
+    `select maint.mute(${String(findings.get('item_ord')!.finding_id)}, 'never deleted', 'infinity')`,
+  );
+  t.is(
+    (await found(database)).get('item_tenant')!.remedy,
+    'create index concurrently on app.item (tenant_id);',
+  );
+});
