@@ -10,6 +10,8 @@ export interface TableStatistics {
   quoted: string;
   /** The root of a partition tree, with the changes of all its partitions; autovacuum never analyses it. */
   partitioned: boolean;
+  /** Others inherit from it: its statistics are of their rows as well, and only its own ANALYZE makes them. */
+  parent: boolean;
   /** The oid of the root of its tree where it is a partition. */
   root_oid: number | null;
   /** Pages as of the last VACUUM or ANALYZE, in all partitions of a root; 0 says nothing. */
@@ -42,7 +44,17 @@ function reloption(name: string, type: string, otherwise: string): string {
  * since its own ANALYZE: what each partition counts, and its threshold where autovacuum came by for it since.
  */
 const statisticsQuery = `
-  with analyzing as (
+  with recursive heir (root, oid) as (
+    -- Of each table without a parent, those that inherit from it; partitions have their root.
+    select i.inhparent, i.inhrelid
+    from pg_catalog.pg_inherits as i
+    join pg_catalog.pg_class as p on p.oid = i.inhparent and p.relkind = 'r'
+    where not exists (select from pg_catalog.pg_inherits as o where o.inhrelid = i.inhparent)
+    union
+    select h.root, i.inhrelid
+    from heir as h
+    join pg_catalog.pg_inherits as i on i.inhparent = h.oid
+  ), analyzing as (
     select p.relid, p.current_child_table_relid as child
     from pg_catalog.pg_stat_progress_analyze as p
     where p.relid is not null
@@ -65,22 +77,29 @@ const statisticsQuery = `
     where (c.relkind in ('r', 'm') or c.relkind = 'p' and not c.relispartition)
       and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'maint', 'maint_boss')
+  ), member as (
+    select p.root, p.oid from plain as p where p.root is not null
+    union all
+    select h.root, h.oid from heir as h
   ), below as (
-    select p.root, sum(p.pages) as pages, sum(p.rows) as rows,
-      sum(p.changes + case when p.autoanalyzed > r.analyzed then p.threshold else 0 end) as changes,
+    select m.root, sum(p.pages) as pages, sum(p.rows) as rows,
+      -- Rows that came or went since the root was analyzed: an ANALYZE by hand of a partition leaves no other trace.
+      greatest(sum(p.changes + case when p.autoanalyzed > r.analyzed then p.threshold else 0 end),
+        case when r.relkind = 'p' and pg_catalog.bool_and(p.rows is not null)
+          then pg_catalog.abs(sum(p.rows) - r.rows) end) as changes,
       sum(p.threshold) as threshold
-    from plain as p
-    join plain as r on r.oid = p.root
-    where p.root is not null
-    group by p.root
+    from member as m
+    join plain as p on p.oid = m.oid
+    join plain as r on r.oid = m.root
+    group by m.root, r.relkind, r.rows
   )
   select pg_catalog.jsonb_build_object('oid', p.oid::int8, 'schema', n.nspname, 'table', p.relname,
       'quoted', pg_catalog.format('%I.%I', n.nspname, p.relname),
-      'partitioned', p.relkind = 'p', 'root_oid', p.root::int8,
-      'pages', case when p.relkind = 'p' then coalesce(b.pages, 0) else p.pages end,
+      'partitioned', p.relkind = 'p', 'parent', p.relkind <> 'p' and b.root is not null, 'root_oid', p.root::int8,
+      'pages', case when p.relkind = 'p' then 0 else p.pages end + coalesce(b.pages, 0),
       'rows', case when p.relkind = 'p' then b.rows else p.rows end,
-      'changes', case when p.relkind = 'p' then pg_catalog.floor(coalesce(b.changes, 0)) else p.changes end,
-      'threshold', case when p.relkind = 'p' then coalesce(b.threshold, 0) else p.threshold end,
+      'changes', case when p.relkind = 'p' then 0 else p.changes end + pg_catalog.floor(coalesce(b.changes, 0)),
+      'threshold', case when p.relkind = 'p' then 0 else p.threshold end + coalesce(b.threshold, 0),
       'autovacuum', p.autovacuum and p.relkind <> 'p',
       'age_hours', pg_catalog.round((extract(epoch from $1::timestamptz - p.analyzed) / 3600)::numeric, 3),
       'being_analyzed', exists (
@@ -110,15 +129,20 @@ export interface StatisticsPresence {
  * pg_relation_size would queue behind that.
  */
 const presenceQuery = `
-  with wanted as (
+  with recursive wanted as (
     select w.oid::oid as oid from pg_catalog.jsonb_array_elements_text($1::jsonb) as w (oid)
-  ), members as (
-    select w.oid, w.oid as member from wanted as w
+  ), members (oid, member) as (
+    (select w.oid, w.oid from wanted as w
     union all
     select w.oid, i.relid from wanted as w
     join pg_catalog.pg_class as c on c.oid = w.oid and c.relkind = 'p'
     cross join lateral pg_catalog.pg_partition_tree(w.oid) as i
-    where i.relid <> w.oid
+    where i.relid <> w.oid)
+    union
+    select m.oid, i.inhrelid
+    from members as m
+    join pg_catalog.pg_class as c on c.oid = m.member and c.relkind = 'r'
+    join pg_catalog.pg_inherits as i on i.inhparent = m.member
   ), locked as materialized (
     ${lockedRelations}
   ), sized as (
@@ -134,7 +158,8 @@ const presenceQuery = `
     from pg_catalog.pg_stats as s
     join pg_catalog.pg_namespace as n on n.nspname = s.schemaname
     join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = s.tablename
-    where c.oid in (select w.oid from wanted as w) and s.inherited = (c.relkind = 'p')
+    where c.oid in (select w.oid from wanted as w) and s.inherited = (c.relkind = 'p'
+      or exists (select from pg_catalog.pg_inherits as i where i.inhparent = c.oid))
   )
   select pg_catalog.jsonb_build_object('oid', w.oid::int8, 'bytes', z.bytes,
       'present', s.oid is not null,

@@ -116,7 +116,12 @@ function summaryOf({ table, reason }: Stale): string {
     table.age_hours === null
       ? 'since its changes are counted'
       : `since it was analyzed ${Math.floor(table.age_hours)} hours ago`;
-  return `Statistics of ${table.partitioned ? 'partitioned table ' : ''}${table.quoted} are stale: at least ${table.changes} ${rows} changed ${since}.`;
+  const whose = table.partitioned
+    ? 'partitioned table '
+    : table.parent
+      ? 'the tables that inherit from '
+      : '';
+  return `Statistics of ${whose}${table.quoted} are stale: at least ${table.changes} ${rows} changed ${since}.`;
 }
 
 function findingOf(stale: Stale): Finding {

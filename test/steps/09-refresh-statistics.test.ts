@@ -172,6 +172,52 @@ test('a partition tree is judged at its root, which autovacuum never analyzes', 
   t.deepEqual(await queued(database), ['log']);
 });
 
+test('an ANALYZE of the partitions by hand is none of their root', async (t) => {
+  const database = await withShop(t);
+  await database.query(`
+    create table shop.ev (at date, kind text) partition by range (at);
+    create table shop.ev_1 partition of shop.ev for values from ('2024-01-01') to ('2024-02-01')
+      with (autovacuum_enabled = false);
+    create table shop.ev_2 partition of shop.ev for values from ('2024-02-01') to ('2024-03-01')
+      with (autovacuum_enabled = false);
+    insert into shop.ev select '2024-01-05', 'old' from generate_series(1, 1000)`);
+  await analyzed(database, 'shop.ev');
+  t.is((await refresh(database)).stale_tables_found, 0);
+  await changed(
+    database,
+    'shop.ev_2',
+    `insert into shop.ev select '2024-02-05', 'new' || i from generate_series(1, 4000) as i`,
+    4000,
+  );
+  await database.query('vacuum analyze shop.ev_1');
+  await database.query('vacuum analyze shop.ev_2');
+  t.is((await refresh(database)).stale_tables_found, 1);
+  const [finding] = await openFindings(database, kind);
+  t.is(finding!.object_name, 'ev');
+  t.is(finding!.detail['changes'], 4000);
+  await database.query(finding!.remedy!);
+  t.is((await refresh(database)).stale_tables_found, 0);
+});
+
+test('the parent of an inheritance tree has statistics of the whole tree, which only its own ANALYZE makes', async (t) => {
+  const database = await withShop(t);
+  await database.query(`
+    create table shop.base (id int) with (autovacuum_enabled = false);
+    create table shop.heir () inherits (shop.base) with (autovacuum_enabled = false);
+    create table shop.grandchild () inherits (shop.heir) with (autovacuum_enabled = false);
+    insert into shop.grandchild select generate_series(1, 1000)`);
+  await analyzed(database, 'shop.heir');
+  await analyzed(database, 'shop.grandchild');
+  await refresh(database);
+  t.deepEqual(await foundNames(database, kind), ['shop.base'], 'it has no rows, and those that inherit have');
+  const [finding] = await openFindings(database, kind);
+  await database.query(finding!.remedy!);
+  t.is((await refresh(database)).stale_tables_found, 0);
+  await changed(database, 'shop.grandchild', 'delete from shop.grandchild where id < 500', 499);
+  await refresh(database);
+  t.deepEqual(await foundNames(database, kind), ['shop.base', 'shop.grandchild']);
+});
+
 test('at most ten a run, those without statistics and with most changes first', async (t) => {
   const database = await withShop(t);
   for (let n = 10; n < 22; n += 1) {
