@@ -130,6 +130,22 @@ test('hypothetical indexes of the session are left alone, and nothing of ours st
   t.deepEqual(await made.query('select name from pg_prepared_statements where name like $1', ['maint%']), []);
 });
 
+test('a statement full of emoji is learned, whatever is cut of it', async (t) => {
+  const made = await database(t, table('orders'));
+  // Other conditions make other patterns.
+  for (const filler of [0, 1, 2, 3])
+    await ask(
+      made,
+      `select /* ${'x'.repeat(filler)}${'😀'.repeat(200)} */ note from orders where customer = $1${' and id > 0'.repeat(filler)}`,
+      [7],
+    );
+  const found = (await learned(made)).filter(({ text }) => text.includes('😀'));
+  t.true(found.length > 1, `${found.length} patterns`);
+  const findings = await openFindings(made, kind);
+  t.is(findings.filter(({ summary }) => /😀/u.test(summary)).length, found.length);
+  for (const { summary } of findings) t.notThrows(() => encodeURIComponent(summary));
+});
+
 test('names are quoted in what is suggested, whatever they are', async (t) => {
   const schema = quote('odd "schema"');
   const tables = hostileNames.map((name) => `${schema}.${quote(name)}`);

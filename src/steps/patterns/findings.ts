@@ -1,4 +1,5 @@
 /** The findings of step 8. */
+import { shortened } from '../../core/text.ts';
 import type { SeenPattern } from '../../catalog/query-patterns.ts';
 import type { QueryTable } from '../../catalog/query-tables.ts';
 import type { Finding, JsonObject } from '../step.ts';
@@ -43,7 +44,7 @@ export function figuresOf(pattern: SeenPattern, allMs: number): Figures {
 
 function shown(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
-  return line.length <= shownLength ? line : `${line.slice(0, shownLength - 3)}...`;
+  return shortened(line, shownLength);
 }
 
 function times(calls: number): string {

@@ -1,4 +1,5 @@
 /** Plans statements, each as the role that ran it. No role's statements can keep another's from being planned. */
+import { shortened } from '../../core/text.ts';
 import type pg from 'pg';
 import { HardLimitReached } from '../hard-limit.ts';
 import { messageOf, sqlstateOf } from '../errors.ts';
@@ -94,7 +95,7 @@ async function planAsRole<Of extends StatementOfRole>(
         await plan(session, each);
       } catch (error) {
         if (error instanceof HardLimitReached && error.because === 'stopping') throw error;
-        const reason = messageOf(error).slice(0, longestReason);
+        const reason = shortened(messageOf(error), longestReason);
         if (error instanceof HardLimitReached) await setStatementAside(client, each, reason);
         if (session === null || error instanceof HardLimitReached || !session.usable) {
           lost += 1;

@@ -2,6 +2,7 @@
  * A session in which statements are planned as one role, and in which nothing else is ever done: it is closed after the
  * role's last one, as what code of the role has left in it (locks, prepared statements) goes with it.
  */
+import { shortened } from '../../core/text.ts';
 import pg from 'pg';
 import { connect, inTransaction, queryRow, settleSession } from '../connection.ts';
 import { underHardLimit, limitMark } from '../hard-limit.ts';
@@ -161,7 +162,7 @@ export class PlanningSession {
       ]);
       return await whyNotTrusted(this.#client, this.#role, statement);
     } catch (error) {
-      if (error instanceof pg.DatabaseError) return error.message.slice(0, 500);
+      if (error instanceof pg.DatabaseError) return shortened(error.message, 500);
       throw error;
     } finally {
       await this.#client.query('rollback to savepoint names');

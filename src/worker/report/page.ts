@@ -1,4 +1,5 @@
 /** The report as one page: no script, nothing that is fetched, and every name from the database is text. */
+import { shortened } from '../../core/text.ts';
 import type { JsonObject, Severity } from '../../steps/step.ts';
 import { readManifest } from '../manifest.ts';
 import { printableSql } from '../printable.ts';
@@ -239,7 +240,7 @@ function patternItem({
       >${count(calls)} calls · ${ms < 10 ? ms.toFixed(1) : count(ms)} ms
       each${share === null ? '' : ` · ${Math.round(share * 100)} % of all time`}</span
     >
-    <pre tabindex="0" aria-label="statement">${lines(text.slice(0, 2000))}</pre>
+    <pre tabindex="0" aria-label="statement">${lines(shortened(text, 2000))}</pre>
     ${reasons.map((each) => html`<p>${words(each)}</p>`)}
     ${suggestions.map((each) =>
       typeof each['statement'] === 'string'
