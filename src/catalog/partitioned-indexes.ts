@@ -10,8 +10,14 @@ export interface IncompletePartitionedIndex {
   definition: string;
   /** Partitions without an attached index; quoted. */
   missing_partitions: string[];
+  /** Of partitions of all levels. */
   invalid_children: string[];
-  /** Builds and attaches the missing ones; null where one of these is partitioned itself, or none is missing. */
+  /** Foreign tables among the partitions: they can have no index, and the server counts them as long as it was made ON ONLY. */
+  foreign_partitions: string[];
+  /**
+   * Builds and attaches the missing ones; or rebuilds the invalid ones, after which an ATTACH makes the server look at the whole
+   * again; or, over a foreign partition, makes it anew. Null where a missing one is partitioned itself.
+   */
   remedy: string | null;
 }
 
@@ -22,9 +28,15 @@ const incompletePartitionedQuery = `
       'definition', definition.text,
       'missing_partitions', coalesce(missing.names, '[]'),
       'invalid_children', coalesce(children.names, '[]'),
-      'remedy', case when missing.all_leaves
-          and pg_catalog.starts_with(definition.text, definition.head)
-        then missing.statements end
+      'foreign_partitions', coalesce(missing.foreign_names, '[]'),
+      'remedy', case
+        when missing.names is null then healing.statements
+        when missing.foreign_names is not null and not x.indisunique
+            and pg_catalog.starts_with(definition.text, definition.head)
+          then pg_catalog.format(e'drop index %1$I.%2$I;\ncreate index %2$I on %1$I.%3$I%4$s;', n.nspname, c.relname, t.relname,
+            pg_catalog.substr(definition.text, pg_catalog.length(definition.head) + 1))
+        when missing.all_leaves and pg_catalog.starts_with(definition.text, definition.head)
+          then missing.statements end
     ) as row
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as c on c.oid = x.indexrelid
@@ -37,6 +49,7 @@ const incompletePartitionedQuery = `
   ) as definition
   cross join lateral (
     select pg_catalog.jsonb_agg(p.quoted order by p.quoted) as names,
+      pg_catalog.jsonb_agg(p.quoted order by p.quoted) filter (where p.relkind = 'f') as foreign_names,
       pg_catalog.bool_and(p.relkind = 'r') as all_leaves,
       pg_catalog.string_agg(pg_catalog.format(
           e'create %sindex concurrently %I on %s%s;\\nalter index %s attach partition %I.%I;',
@@ -62,12 +75,37 @@ const incompletePartitionedQuery = `
   cross join lateral (
     select pg_catalog.jsonb_agg(pg_catalog.format('%I.%I', cn.nspname, cc.relname) order by cn.nspname, cc.relname)
       as names
-    from pg_catalog.pg_inherits as xi
-    join pg_catalog.pg_index as cx on cx.indexrelid = xi.inhrelid and not cx.indisvalid
-    join pg_catalog.pg_class as cc on cc.oid = cx.indexrelid
+    from pg_catalog.pg_partition_tree(x.indexrelid) as tree
+    join pg_catalog.pg_index as cx on cx.indexrelid = tree.relid and tree.isleaf and not cx.indisvalid
+    join pg_catalog.pg_class as cc on cc.oid = cx.indexrelid and cc.relkind = 'i'
     join pg_catalog.pg_namespace as cn on cn.oid = cc.relnamespace
-    where xi.inhparent = x.indexrelid
   ) as children
+  cross join lateral (
+    -- Attaching what is attached already makes the server look whether all are valid now: from the leaves up.
+    select pg_catalog.string_agg(s.statement, e'\n' order by s.phase, s.depth desc, s.name) as statements
+    from (
+      with recursive below (oid, depth) as (
+        select x.indexrelid, 0
+        union all
+        select i.inhrelid, b.depth + 1 from below as b join pg_catalog.pg_inherits as i on i.inhparent = b.oid
+      )
+      select case ic.relkind when 'i' then 1 else 2 end as phase, b.depth,
+        pg_catalog.format('%I.%I', cn.nspname, ic.relname) as name,
+        case ic.relkind
+          when 'i' then pg_catalog.format('reindex index concurrently %I.%I;', cn.nspname, ic.relname)
+          else (
+            select pg_catalog.format('alter index %I.%I attach partition %I.%I;', cn.nspname, ic.relname, fn.nspname, fc.relname)
+            from pg_catalog.pg_inherits as f
+            join pg_catalog.pg_class as fc on fc.oid = f.inhrelid
+            join pg_catalog.pg_namespace as fn on fn.oid = fc.relnamespace
+            where f.inhparent = b.oid
+            order by fn.nspname, fc.relname limit 1) end as statement
+      from below as b
+      join pg_catalog.pg_index as ix on ix.indexrelid = b.oid and not ix.indisvalid
+      join pg_catalog.pg_class as ic on ic.oid = b.oid
+      join pg_catalog.pg_namespace as cn on cn.oid = ic.relnamespace
+    ) as s
+  ) as healing
   where c.relkind = 'I' and not c.relispartition and not x.indisvalid
   order by n.nspname, c.relname`;
 

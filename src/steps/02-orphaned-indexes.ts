@@ -198,24 +198,31 @@ function dropAction(leftover: Leftover, finding: Finding): Action {
   };
 }
 
+function whyIncomplete(index: IncompletePartitionedIndex): string {
+  const { missing_partitions: missing, invalid_children: invalid, foreign_partitions: foreign } = index;
+  if (foreign.length > 0)
+    return `was made ON ONLY, and partition ${foreign[0]!} is a foreign table, which can have no index: made anew without ONLY, which locks the table while it is built, it would be valid`;
+  if (missing.length > 0)
+    return `was never completed: it has no index attached for ${missing.length} of its partitions`;
+  return invalid.length > 0
+    ? `is invalid: it has ${invalid.length} invalid indexes among its partitions`
+    : 'is invalid, though all its partitions have a valid index: it was not looked at since the last of them was repaired';
+}
+
 function incompleteFinding(index: IncompletePartitionedIndex): Finding {
-  const { missing_partitions: missing, invalid_children: invalid } = index;
-  const what =
-    missing.length > 0
-      ? `has no index attached for ${missing.length} of its partitions`
-      : `has ${invalid.length} invalid indexes among its partitions`;
   return {
     kind: orphanedIndexKind,
     severity: 'info',
     schema: index.schema,
     table: index.table,
     object: index.index,
-    summary: `Partitioned index ${index.quoted} was never completed: it ${what}.`,
+    summary: `Partitioned index ${index.quoted} ${whyIncomplete(index)}.`,
     detail: {
       reason: 'partitioned_incomplete',
       definition: index.definition,
-      missing_partitions: missing,
-      invalid_children: invalid,
+      missing_partitions: index.missing_partitions,
+      invalid_children: index.invalid_children,
+      ...(index.foreign_partitions.length > 0 && { foreign_partitions: index.foreign_partitions }),
     },
     remedy: index.remedy,
   };

@@ -196,6 +196,50 @@ test('a partitioned index made ON ONLY is reported once, never dropped, and its 
   t.deepEqual(await database.query(`select from pg_index where not indisvalid`), []);
 });
 
+const parted = `create schema app; create table app.p (k int, a int) partition by list (k);
+  create table app.p_1 partition of app.p for values in (1); create table app.p_2 partition of app.p for values in (2, 3) partition by list (k);
+  create table app.p_2_2 partition of app.p_2 for values in (2); create table app.p_2_3 partition of app.p_2 for values in (3)`;
+
+test('a parent whose partition was repaired by hand is healed by an attach, from the leaves up', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(parted);
+  await database.query('create index p_a on app.p (a)');
+  const [leaf] = await database.query<{ name: string }>(
+    `select indexrelid::regclass::text as name from pg_index where indrelid = 'app.p_2_3'::regclass`,
+  );
+  await database.query(
+    `update pg_index set indisvalid = false where indexrelid = any (array[$1, 'app.p_a', 'app.p_2_a_idx']::regclass[])`,
+    [leaf!.name],
+  );
+  await run(database, { only });
+  const [broken] = await openFindings(database, kind);
+  t.regex(
+    broken!.remedy!,
+    /^reindex index concurrently app\.p_2_3_a_idx;\nalter index app\.p_2_a_idx attach partition app\.p_2_2_a_idx;\nalter index app\.p_a attach/,
+  );
+  await database.query(`reindex index concurrently ${leaf!.name}`);
+  await run(database, { only });
+  const [repaired] = await openFindings(database, kind);
+  t.regex(repaired!.summary, /is invalid, though/);
+  t.is(await applyRemedies(database), 0);
+  t.deepEqual(await database.query('select from pg_index where not indisvalid'), []);
+});
+
+test('one made ON ONLY over a foreign partition is made anew without it', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(parted);
+  await database.query(`create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing;
+    create foreign table app."p;f" partition of app.p for values in (9) server nowhere`);
+  await database.query('create index complete on app.p (k)');
+  await database.query('create index p_a on only app.p (a)');
+  await run(database, { only });
+  const [finding] = await openFindings(database, kind);
+  t.is(finding!.object_name, 'p_a');
+  t.regex(finding!.summary, /partition app\."p;f" is a foreign table/);
+  t.is(await applyRemedies(database), 0);
+  t.deepEqual(await database.query('select from pg_index where not indisvalid'), []);
+});
+
 test('a damaged catalog is reported as critical and not touched', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await makeIndexedTable(database, shop);
