@@ -200,8 +200,9 @@ function dropAction(leftover: Leftover, finding: Finding): Action {
 
 function whyIncomplete(index: IncompletePartitionedIndex): string {
   const { missing_partitions: missing, invalid_children: invalid, foreign_partitions: foreign } = index;
-  if (foreign.length > 0)
-    return `was made ON ONLY, and partition ${foreign[0]!} is a foreign table, which can have no index: made anew without ONLY, which locks the table while it is built, it would be valid`;
+  const [first] = foreign;
+  if (first !== undefined)
+    return `was made ON ONLY, and partition ${first} is a foreign table, which can have no index: made anew without ONLY, which locks the table while it is built, it would be valid`;
   if (missing.length > 0)
     return `was never completed: it has no index attached for ${missing.length} of its partitions`;
   return invalid.length > 0
