@@ -184,3 +184,29 @@ test('an index that somebody else has made meanwhile is attached where it is equ
   t.is(again.status, 'succeeded', again.outcome!);
   t.deepEqual(await indexes(database), built);
 });
+
+test('a tree index over a foreign partition that was dropped comes back valid', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(`
+    create schema shop;
+    create table shop.orders (id int, customer int, at int) partition by list (id);
+    create table shop.orders_1 partition of shop.orders for values in (1);
+    create table shop.orders_2 partition of shop.orders for values in (2, 3) partition by list (id);
+    create table shop.orders_2_a partition of shop.orders_2 for values in (2);
+    create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing;
+    create foreign table shop.orders_9 partition of shop.orders for values in (9) server nowhere;
+    create foreign table shop.orders_2_b partition of shop.orders_2 for values in (3) server nowhere;
+    create index short on shop.orders (customer);
+    create index long on shop.orders (customer, at)`);
+  const before = await indexes(database);
+  t.true(before.every(({ valid }) => valid));
+  startWorker(t, database);
+  await run(database, { only: ['redundant_indexes'] });
+  const [finding] = await openFindings(database, 'index.redundant');
+  t.is(finding!.object_name, 'short');
+  const [dropped, record] = await done(database, `maint.apply(${finding!.finding_id})`);
+  t.is(record.status, 'succeeded', record.outcome!);
+  const [, undone] = await done(database, `maint.undo(${dropped})`);
+  t.is(undone.status, 'succeeded', undone.outcome!);
+  t.deepEqual(await indexes(database), before);
+});

@@ -190,6 +190,23 @@ function alone(statement: string, table: string): string {
     : plain.replace(` on ${table} `, () => ` on only ${table} `);
 }
 
+/**
+ * The statement for a partitioned table and all below it: it takes the equal indexes that the partitions have by then. Over a
+ * foreign partition, which can have none, only this gives a valid index; one made ON ONLY never becomes valid.
+ */
+function whole(statement: string, table: string): string {
+  return alone(statement, table).replace(/ on only /i, ' on ');
+}
+
+async function hasForeignPartition(client: pg.ClientBase, tableOid: number): Promise<boolean> {
+  const { rows } = await client.query(
+    `select from pg_catalog.pg_partition_tree($1::oid::regclass) as t
+     join pg_catalog.pg_class as c on c.oid = t.relid and c.relkind = 'f' limit 1`,
+    [tableOid],
+  );
+  return rows.length > 0;
+}
+
 async function setTablespace(client: pg.ClientBase, name: string): Promise<void> {
   await client.query(`select pg_catalog.set_config('default_tablespace', $1, false)`, [name]);
 }
@@ -216,6 +233,7 @@ export async function buildTree(
     [root.table, { index: root.quoted, oid: root.tableOid }],
     ...nodes.map(({ table, quoted, table_oid }) => [table, { index: quoted, oid: table_oid }] as const),
   ]);
+  const foreign = await hasForeignPartition(client, root.tableOid);
   const began = performance.now();
   await inTransaction(client, async () => {
     await client.query(`set local lock_timeout = ${quickMs}`);
@@ -225,22 +243,27 @@ export async function buildTree(
         throw new HeldUp('the locks that attach the partitions take too long');
       await asOwnerOf(client, tableOid, 'own', () => client.query(statement));
     };
-    await setTablespace(client, root.tablespace);
-    await quickly(root.tableOid, alone(root.statement, root.table));
-    for (const node of nodes) {
-      if (node.partitioned) {
-        await setTablespace(client, node.tablespace);
-        await quickly(node.table_oid, alone(node.statement, node.table));
-      }
+    const make = foreign ? whole : alone;
+    const makeRoot = async (): Promise<void> => {
+      await setTablespace(client, root.tablespace);
+      await quickly(root.tableOid, make(root.statement, root.table));
+    };
+    const partitioned = nodes.filter((node) => node.partitioned);
+    if (!foreign) await makeRoot();
+    // What takes the indexes below it comes after them.
+    for (const node of foreign ? [...partitioned].reverse() : partitioned) {
+      await setTablespace(client, node.tablespace);
+      await quickly(node.table_oid, make(node.statement, node.table));
     }
+    if (foreign) await makeRoot();
     // From the leaves upward: what is attached is complete then.
-    for (const { parent, quoted } of [...nodes].reverse()) {
+    for (const { parent, quoted } of foreign ? [] : [...nodes].reverse()) {
       const above = tables.get(parent);
       if (above === undefined) throw new Error(`${parent} is not in the tree`);
       await quickly(above.oid, `alter index ${above.index} attach partition ${quoted}`);
     }
-    for (const { partitioned, afterwards, table_oid } of nodes)
-      if (partitioned) for (const statement of afterwards) await quickly(table_oid, statement);
+    for (const { afterwards, table_oid } of partitioned)
+      for (const statement of afterwards) await quickly(table_oid, statement);
     for (const statement of rootAfterwards) await quickly(root.tableOid, statement);
   });
 }
