@@ -281,7 +281,7 @@ function scans(pattern: SeenPattern, uses: readonly Use[]): Judged {
     } else {
       causes.push({
         reason: 'sequential_scan',
-        detail: `a call looks at ${Math.round(blocks)} blocks, and ${table.quoted} has ${table.pages}: it reads the table from end to end, as none of its conditions is one that an index could find few rows by`,
+        detail: `a call looks at ${Math.round(blocks)} blocks, and ${table.quoted} has ${table.pages}: it reads the table from end to end, as none of its conditions on plain columns is one that an index could find few rows by; conditions on expressions, such as lower(name) = $1, which an index on the expression may serve, are not looked at`,
         ...evidence,
       });
     }

@@ -23,13 +23,7 @@ import { leftToWorker } from '../catalog/worker-alive.ts';
 import { examinedAllBut } from '../core/coverage.ts';
 import type { Unexamined, UnexaminedReason } from '../core/coverage.ts';
 import type { Program } from '../core/program.ts';
-import {
-  fastFinding,
-  fastPatternKind,
-  figuresOf,
-  slowFinding,
-  slowPatternKind,
-} from './patterns/findings.ts';
+import { figuresOf, slowFinding, slowPatternKind } from './patterns/findings.ts';
 import type { Known } from './patterns/findings.ts';
 import { help, triedIndex, wantsPlan } from './patterns/suggestions.ts';
 import { defineStep } from './step.ts';
@@ -157,7 +151,7 @@ export default defineStep({
   name: 'pattern_learning',
   title: 'Learn query patterns',
   feature: 'features.pattern_learning',
-  kinds: [slowPatternKind, fastPatternKind],
+  kinds: [slowPatternKind],
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Keep a history of statements and learn from it.' },
     interval: {
@@ -323,11 +317,8 @@ export default defineStep({
       learned.push(learnedPattern('slow', pattern, of, helped));
       if (place < listedPatterns) findings.push(slowFinding(pattern, of, helped));
     }
-    for (const [place, pattern] of fast.entries()) {
-      const of = known(pattern);
-      learned.push(learnedPattern('fast', pattern, of, { causes: [], suggestions: [] }));
-      if (place < listedPatterns) findings.push(fastFinding(pattern, of));
-    }
+    for (const pattern of fast)
+      learned.push(learnedPattern('fast', pattern, known(pattern), { causes: [], suggestions: [] }));
     yield* keepPatterns(learned, now, { from: window.from, to: window.to }, config.expiry_days);
 
     const notPlanned = judged.slice(0, plannedPatterns).flatMap(({ pattern, ...found }) => {
@@ -357,7 +348,7 @@ export default defineStep({
       findings,
       alerts: [],
       actions: [],
-      examined: hidden === null ? [slowPatternKind, fastPatternKind] : [],
+      examined: hidden === null ? [slowPatternKind] : [],
       coverage: examinedAllBut(patterns.length + window.unreadable, window.unreadable, [
         ...(yield* lossesOf(window)),
         // Not their texts: those of other roles are not for all who may read this.

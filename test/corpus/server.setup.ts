@@ -32,9 +32,7 @@ import type { SetUp } from './fixtures.ts';
 //! integrity.maint_metadata maint.setting : of a key that no version knows
 //! not integrity.maint_metadata maint.feature_bypass
 //! query.slow_pattern app.slowly
-//! query.fast_pattern app.quickly
 //! not query.slow_pattern app.quickly app.once
-//! not query.fast_pattern app.slowly app.once
 //! clean app.slowly_pkey app.quickly_pkey app.once_pkey
 
 const setUp: SetUp = async (database, _scope, cluster) => {

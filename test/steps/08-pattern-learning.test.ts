@@ -136,9 +136,8 @@ test('slow, spilling, chatty and fast statements are learned with their figures,
     t.regex(tables.join(), /^shop\.(orders|log)$/);
   }
   const slow = await openFindings(database, 'query.slow_pattern');
-  const fast = await openFindings(database, 'query.fast_pattern');
   t.is(slow.length, 3);
-  t.is(fast.length, 2);
+  t.deepEqual(await openFindings(database, 'query.fast_pattern'), [], 'nothing is wrong with them');
   t.is(slow.filter(({ remedy }) => remedy !== null).length, 1);
   const remedy = slow.find(({ remedy: one }) => one !== null)!;
   t.is(remedy.remedy, 'create index concurrently on shop.orders (customer);');
@@ -242,7 +241,7 @@ test('what the server does not count, or not for this role, is said with its rem
   const refused = await asPlain();
   t.is(refused.status, 'not_permitted');
   t.is(refused.fast_patterns, null);
-  t.is((await openFindings(plain, 'query.fast_pattern')).length, 1, 'stays as it was');
+  t.is((await patterns(plain)).length, 1, 'stays as it was');
   await plain.query(refused.remedy!);
   t.is((await asPlain()).status, 'learned');
 });

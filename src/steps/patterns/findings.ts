@@ -7,7 +7,6 @@ import { isWorthIt } from './suggestions.ts';
 import type { Helped, IndexSuggestion } from './suggestions.ts';
 
 export const slowPatternKind = 'query.slow_pattern';
-export const fastPatternKind = 'query.fast_pattern';
 
 /** A shape that takes this share of all statements' time is a warning; of less nobody would notice the end. */
 const noticeableShare = 0.1;
@@ -116,16 +115,5 @@ export function slowFinding(pattern: SeenPattern, known: Known, helped: Helped):
       }),
     },
     remedy,
-  };
-}
-
-export function fastFinding(pattern: SeenPattern, known: Known): Finding {
-  const { figures, tables, tableNames } = known;
-  return {
-    ...identity(fastPatternKind, pattern, tables[0]),
-    severity: 'info',
-    summary: `Called ${times(figures.calls)}, ${figures.mean_exec_ms} ms each: ${shown(pattern.text)}`,
-    detail: detailOf(pattern, figures, tableNames),
-    remedy: null,
   };
 }
