@@ -65,7 +65,9 @@ export default defineAction({
       statement: tree ? withoutConcurrently(dropStatements(index)) : dropStatements(index),
       inverse: tree
         ? { ...index.inverse, tree: (await rememberTree(client, index)).map((each) => ({ ...each })) }
-        : index.inverse,
+        : index.table_kind === 't'
+          ? null
+          : index.inverse,
       sizeBefore: index.size_bytes,
       on: { tableOid: index.table_oid, need: 'own' },
       waitsOn: { tableOid: index.table_oid, lockers: 'all', snapshots: false },

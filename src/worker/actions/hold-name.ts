@@ -42,7 +42,7 @@ function holdStatement(index: Held): string {
 
 /**
  * Gives the index the name by which it is dropped. `refusal` looks at it once more, while nobody can drop or add an index of the table
- * (which of a materialized view cannot be locked); where it gives one, or the name was another index's, nothing has changed
+ * (which of a materialized view or a TOAST table cannot be locked); where it gives one, or the name was another index's, nothing has changed
  * and RefusedUnderLock is thrown. `then` is done in the same transaction.
  */
 export async function holdName(
@@ -52,7 +52,7 @@ export async function holdName(
   then: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   await inTransaction(client, async () => {
-    if (index.table_kind !== 'm')
+    if (index.table_kind !== 'm' && index.table_kind !== 't')
       await asOwnerOf(client, index.table_oid, 'own', () =>
         client.query(`lock table only ${index.quoted_table} in share update exclusive mode`),
       );

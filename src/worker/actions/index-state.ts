@@ -83,9 +83,11 @@ export const stateQuery = `
       'schema', n.nspname, 'table', t.relname, 'index', c.relname, 'quoted', q.index,
       'quoted_schema', pg_catalog.quote_ident(n.nspname), 'quoted_name', pg_catalog.quote_ident(c.relname),
       'quoted_table', q."table", 'table_kind', t.relkind,
-      'renamable', pg_catalog.has_schema_privilege(t.relowner, n.oid, 'CREATE'),
+      -- The server renames nothing of TOAST, not even for a superuser.
+      'renamable', t.relkind <> 't' and pg_catalog.has_schema_privilege(t.relowner, n.oid, 'CREATE'),
       'kind', c.relkind, 'valid', x.indisvalid, 'ready', x.indisready and x.indislive,
-      'temporary', c.relpersistence = 't', 'system', n.nspname in ('pg_catalog', 'pg_toast'),
+      'temporary', c.relpersistence = 't', -- What a REINDEX CONCURRENTLY that was cut off left of a TOAST table is the one index there that the server lets go.
+      'system', n.nspname = 'pg_catalog' or n.nspname = 'pg_toast' and x.indisvalid,
       'exclusion', x.indisexclusion, 'attached', c.relispartition,
       'constraint', (
         select pg_catalog.quote_ident(k.conname) from pg_catalog.pg_constraint as k
