@@ -132,8 +132,19 @@ function isWorthWarning(ranked: Ranked, minimumRows: number): boolean {
   const { key } = ranked;
   if (!key.enforced || key.rows === null || key.rows < minimumRows) return false;
   if (pointlessBecause(key) !== null) return false;
-  if (key.searched_by?.rows != null && key.searched_by.rows <= fewRows) return false;
+  if (findsFewRows(key)) return false;
   return pagesPerSearch(key) * searches(ranked) >= pagesWorthWarning;
+}
+
+function findsFewRows({ searched_by }: UnservedForeignKey): boolean {
+  return searched_by?.rows != null && searched_by.rows <= fewRows;
+}
+
+/** Why no index is suggested: one on all columns beside one that finds few rows would only cost, and step 6 would not keep it. */
+function needlessBecause(key: UnservedForeignKey): string | null {
+  const pointless = pointlessBecause(key);
+  if (pointless !== null || key.searched_by === null || !findsFewRows(key)) return pointless;
+  return `index ${key.searched_by.index} finds few enough rows`;
 }
 
 function remedyOf(key: UnservedForeignKey, plan: KeyPlan | undefined): string | null {
@@ -154,7 +165,8 @@ function findingOf(ranked: Ranked, minimumRows: number, plan: KeyPlan | undefine
   const { key, joins, cost: writeCost } = ranked;
   const heldBack = heldBackBecause(ranked);
   const pointless = pointlessBecause(key);
-  const remedy = pointless === null ? remedyOf(key, plan) : null;
+  const needless = needlessBecause(key);
+  const remedy = needless === null ? remedyOf(key, plan) : null;
   const where =
     key.partitioned && key.partitions.length > 0 ? ` in ${key.partitions.length} of its partitions` : '';
   const lacks = key.searched_by === null ? 'has no index' : 'has no index on all its columns';
@@ -185,7 +197,7 @@ function findingOf(ranked: Ranked, minimumRows: number, plan: KeyPlan | undefine
       enforced: key.enforced,
       ...(key.partitioned && { partitions_without_index: key.partitions, index_on: indexOn(key) }),
       ...(key.extension !== null && { extension: key.extension }),
-      ...(remedy === null && { no_remedy_because: pointless ?? noRemedyBecause(key, plan) }),
+      ...(remedy === null && { no_remedy_because: needless ?? noRemedyBecause(key, plan) }),
     },
     remedy,
   };
@@ -252,7 +264,7 @@ export default defineStep({
     // The index for a muted key is not built: no other key may rely on it, nor on one for a key where an index finds nothing.
     const first = new Map(all.map((one) => [one.key, finding(one, undefined)]));
     const loud = new Set(unmuted([...first.values()]));
-    const wanting = keys.filter((key) => pointlessBecause(key) === null);
+    const wanting = keys.filter((key) => needlessBecause(key) === null);
     const isLoud = (key: UnservedForeignKey): boolean => {
       const found = first.get(key);
       return found !== undefined && loud.has(found);

@@ -74,11 +74,12 @@ test('an index on a part of a key that finds few rows makes it a notice, which n
   const few = findings.get('few_fk')!;
   t.is(few.severity, 'info');
   t.regex(few.summary, /reads about 1 rows by index app\.few_parent, which has 1 of its 2 columns/);
+  t.is(few.remedy, null, 'another one would only cost');
   const many = findings.get('many_fk')!;
   t.is(many.severity, 'warning');
   t.regex(many.summary, /reads about 1667 rows by index app\.many_tenant/);
   await applyRemedies(database);
-  t.is((await found(database)).size, 0);
+  t.deepEqual([...(await found(database)).keys()], ['few_fk']);
 });
 
 test('an index of any method serves whose class has the operator: GiST of an exclusion constraint, GIN, SP-GiST', async (t) => {
@@ -226,13 +227,16 @@ test('a key with a period gets a GiST index, and a B-tree on its columns counts 
     create table app.job (eid int, valid_at daterange, constraint job_fk foreign key (eid, period valid_at)
       references app.emp (id, period valid_at));
     insert into app.emp select i, '[2020-01-01,2030-01-01)' from generate_series(1, 3000) i;
-    insert into app.job select i, '[2021-01-01,2022-01-01)' from generate_series(1, 3000) i;
-    create index job_b on app.job (eid, valid_at)`);
+    insert into app.job select i, '[2021-01-01,2022-01-01)' from generate_series(1, 3000) i`);
   await database.query('vacuum analyze app.job');
   const finding = (await found(database)).get('job_fk')!;
-  t.is(finding.severity, 'info');
-  t.regex(finding.summary, /reads about 1 rows by index app\.job_b/);
   t.is(finding.remedy, 'create index concurrently on app.job using gist (eid, valid_at);');
+  await database.query('create index job_b on app.job (eid, valid_at)');
+  const beside = (await found(database)).get('job_fk')!;
+  t.is(beside.severity, 'info');
+  t.regex(beside.summary, /reads about 1 rows by index app\.job_b/);
+  await database.query('drop index app.job_b');
+  await found(database);
   await applyRemedies(database);
   t.is((await found(database)).size, 0);
 });

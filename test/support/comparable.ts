@@ -3,7 +3,7 @@ import type { Json } from '../../src/steps/step.ts';
 
 /** What passes while nothing changes: times, and lengths of time. Everything else must be equal. */
 const passing =
-  /^(timestamp|run_id|duration_ms|engine|now|since|until|days(_low|_high)?|share_of_time|(.*_)?(seconds|hours|ms|at|start|since|age|duration))$/;
+  /^(timestamp|run_id|duration_ms|engine|now|since|until|days(_low|_high)?|share_of_time(_not_kept)?|(.*_)?(seconds|hours|ms|at|start|since|age|duration))$/;
 
 /** The same in the texts: figures beside a unit of time. */
 const passingText = /\b\d+(\.\d+)? ?(ms|s|seconds?|minutes?|hours?|days?)\b/g;
