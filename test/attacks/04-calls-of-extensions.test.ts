@@ -1,5 +1,6 @@
 /** Calls of extension functions go to the extension's, whatever others have put beside them or in their place. */
 import test from 'ava';
+import { waitForRow } from '../support/maintenance.ts';
 import { startWorker } from '../support/worker.ts';
 import { arena } from './arena.ts';
 import type { Arena } from './arena.ts';
@@ -94,8 +95,10 @@ test('a schema that took the place of an extension’s is not believed', async (
       });
   await place.install();
   await place.sql('evil', ground);
-  startWorker(t, database);
+  // What is swapped between the look and the call is not kept out yet: docs/security.md says so. Nobody is at work meanwhile here.
+  const before = startWorker(t, database);
   t.not((await place.run()).status, 'failed');
+  await before.stop();
   const { rows } = await (
     await place.as('evil')
   ).query<{ statement: string }>(overloads('tools'), [extensions]);
@@ -115,6 +118,13 @@ test('a schema that took the place of an extension’s is not believed', async (
       1::int8 as calls, 1::float8 as total_exec_time, 1::int8 as rows, evil.pay('pg_stat_statements') as paid;
     create view tools.pg_stat_statements_info as select 0::int8 as dealloc, now() as stats_reset, evil.pay('pg_stat_statements_info') as paid`);
   const run = await place.run();
+  const after = startWorker(t, database);
+  await waitForRow(
+    database,
+    "select from maint.worker where last_seen > clock_timestamp() - interval '5 seconds'",
+  );
+  await place.run();
+  await after.stop();
   t.deepEqual(await place.loot(), []);
   t.deepEqual(await place.promoted(), []);
   t.true(['success', 'partial'].includes(run.status));
