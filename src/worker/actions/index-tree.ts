@@ -195,7 +195,11 @@ function alone(statement: string, table: string): string {
  * foreign partition, which can have none, only this gives a valid index; one made ON ONLY never becomes valid.
  */
 function whole(statement: string, table: string): string {
-  return alone(statement, table).replace(/ on only /i, ' on ');
+  const only = alone(statement, table);
+  // Where the table's name stands: a name may have the same words in it.
+  return only
+    .replace(` ON ONLY ${table} `, () => ` ON ${table} `)
+    .replace(` on only ${table} `, () => ` on ${table} `);
 }
 
 async function hasForeignPartition(client: pg.ClientBase, tableOid: number): Promise<boolean> {
