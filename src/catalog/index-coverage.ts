@@ -80,8 +80,10 @@ export function coverage(keeper: IndexStructure, candidate: IndexStructure): Cov
     uniquenessCovers(keeper, candidate) &&
     storageCovers(keeper, candidate);
   if (!alike) return 'no';
-  if (keeper.predicate === candidate.predicate || keeper.predicate === null) return 'yes';
-  return candidate.predicate === null ? 'no' : 'if predicate implied';
+  // A condition that a NOT NULL column is not null leaves no row out, and still a query has to say it for the index to be used.
+  const [kept, dropped] = [keeper.stored_predicate, candidate.stored_predicate];
+  if (kept === dropped || kept === null) return 'yes';
+  return dropped === null ? 'no' : 'if predicate implied';
 }
 
 /** Whether somebody needs just this index, whatever others there are. */

@@ -66,6 +66,8 @@ export interface IndexStructure extends IndexFacts {
   included: number[];
   /** Equal text, equal predicate; null where every row is indexed, also where it only says that a NOT NULL column is not null. */
   predicate: string | null;
+  /** As the planner compares it with a query, which has to say all of it: null only where there is none. */
+  stored_predicate: string | null;
 }
 
 /** Only indexes that share table, method and first key column (all expressions alike) with another can be alike. */
@@ -168,6 +170,7 @@ function structureOf(row: StructureRow): IndexStructure {
     keyAttributes: new Set(row.attributes.slice(0, row.keys)),
     included: row.attributes.slice(row.keys),
     predicate: predicateOf(row),
+    stored_predicate: row.predicate === null ? null : withoutLocations(row.predicate),
   };
 }
 

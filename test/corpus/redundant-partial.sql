@@ -127,3 +127,10 @@ create index moods_good on app.moods (a) where m in ('ok', 'happy');
 --! clean app.moods_known
 --! index.redundant app.moods_happy app.moods_good
 --! not index.redundant app.moods_known
+
+-- A condition that a NOT NULL column is not null leaves no row out, but only a query that says it may use the index.
+create table app.said (name text not null, comment text not null);
+create unique index said_uniq on app.said (name, comment) where comment is not null;
+create index said_name on app.said (name);
+--! clean app.said_uniq app.said_name
+--! not index.redundant app.said_name : a search by the name alone has no other index
