@@ -102,18 +102,30 @@ export function distinctValues(statistics: string, rows: string): string {
   return `greatest(1, case when ${statistics}[1] < 0 then -${statistics}[1] * ${rows} else ${statistics}[1] end)`;
 }
 
+/**
+ * The product of a column over a group: a scalar; null where one of them is. No more than exp(690), which is nearly the largest float8: the
+ * owner of a table may claim any number of different values, and `exp` raises an error beyond.
+ */
+export function product(values: string): string {
+  return `case when pg_catalog.bool_and(${values} is not null)
+        then pg_catalog.exp(least(pg_catalog.sum(pg_catalog.ln((${values})::float8)), 690)) end`;
+}
+
 /** Of `rows` rows of table `oid`, how many agree in the columns `attnums`: a scalar; null where statistics are missing. */
 export function agreeingRows(oid: string, attnums: string, rows: string): string {
   return `(
-          select case when pg_catalog.bool_and(s.found is not null)
-            then greatest(1, ${rows} * (1 - pg_catalog.max(s.found[2]))
-              / pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(${distinctValues('s.found', rows)}::float8)))) end
+          select case when s.distinct_values is not null
+            then greatest(1, ${rows} * (1 - s.null_share) / s.distinct_values) end
           from (
-            select ${columnStatistics} as found
-            from pg_catalog.unnest(${attnums}) as u (attnum)
-            join pg_catalog.pg_attribute as a on a.attrelid = ${oid} and a.attnum = u.attnum
-            join pg_catalog.pg_class as c on c.oid = ${oid}
-            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-            offset 0
+            select ${product(`case when f.found is not null then ${distinctValues('f.found', rows)} end`)} as distinct_values,
+              pg_catalog.max(f.found[2]) as null_share
+            from (
+              select ${columnStatistics} as found
+              from pg_catalog.unnest(${attnums}) as u (attnum)
+              join pg_catalog.pg_attribute as a on a.attrelid = ${oid} and a.attnum = u.attnum
+              join pg_catalog.pg_class as c on c.oid = ${oid}
+              join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+              offset 0
+            ) as f
           ) as s)`;
 }

@@ -7,6 +7,7 @@ import {
   distinctValues,
   foreignKeySupport,
   keyCollation,
+  product,
 } from './foreign-key-support.ts';
 import { ambiguousNames, owningExtension } from './relations.ts';
 
@@ -273,8 +274,7 @@ const unservedQuery = `
       pg_catalog.array_agg(one.written order by one.position) as index_columns,
       pg_catalog.string_agg(one.written, ', ' order by one.position) as list,
       pg_catalog.bool_and(one.servable) as servable, pg_catalog.bool_and(one.plain) as plain,
-      case when pg_catalog.bool_and(one.distinct_values is not null)
-        then pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(one.distinct_values))) end as distinct_values,
+      ${product('one.distinct_values')} as distinct_values,
       pg_catalog.max(one.null_share) as null_share
     from (
       select distinct on (a.attname) a.attname, u.position,

@@ -296,3 +296,30 @@ test('the index for a muted key, or for one without values, serves no other key'
     'create index concurrently on app.item (tenant_id);',
   );
 });
+
+test('what the owner of a table claims of its columns stops no step', async (t) => {
+  const columns = Array.from({ length: 10 }, (_, place) => `c${place}`);
+  const list = columns.join(', ');
+  const declared = columns.map((column) => `${column} int`).join(', ');
+  const database = await made(
+    t,
+    `create table app.parent (${declared}, unique (${list}))`,
+    `create table app.child (${declared}, constraint child_fk foreign key (${list}) references app.parent (${list}))`,
+    ...['parent', 'child'].map(
+      (table) =>
+        `insert into app.${table} select ${columns.map(() => 'i').join(', ')} from generate_series(1, 2000) as i`,
+    ),
+    `create index on app.child (${columns.slice(0, 9).join(', ')})`,
+  );
+  for (const claimed of ['1e38', '1e300', '-0.0000001']) {
+    for (const column of columns)
+      await database.query(`alter table app.child alter ${column} set (n_distinct = '${claimed}')`);
+    await database.query('analyze app.child');
+    const result = await run(database, { only: [...only, 'unused_indexes'] });
+    for (const step of [...only, 'unused_indexes'])
+      t.is(result.steps[step]?.error, null, `${step}: ${claimed}`);
+    const [finding] = await openFindings(database, kind);
+    t.is(finding?.object_name, 'child_fk', claimed);
+    t.true(Number.isFinite((finding!.detail['searched_by'] as { rows: number }).rows), claimed);
+  }
+});
