@@ -9,6 +9,16 @@ import { windowHours } from './query-patterns.ts';
  */
 const busyEntriesPerDay = 1_000_000;
 
+/** Of the steps that leave small indexes alone, or call them less severe; with a `doc` that says which. */
+export const minSizeSetting = {
+  type: 'number',
+  unit: 'megabytes',
+  default: 1,
+  minimum: 0,
+  maximum: 1_000_000_000,
+  scoped: true,
+} as const;
+
 const bytesPerMegabyte = 1024 * 1024;
 
 /** Rows written, other than heap-only, of each table that was written to in the window; those of partitions count for their roots too. */

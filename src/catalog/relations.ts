@@ -27,12 +27,13 @@ export const ambiguousNames = `
     where c.relkind in ('r', 'p', 'v', 'm', 'f')
     group by c.relname having pg_catalog.count(*) > 1`;
 
-/** A recursive WITH query: base_type gives each type the base type that it may be taken as. */
+/** A recursive WITH query: base_type gives each type the base type that it may be taken as, and the modifier that its domains give. */
 export const baseTypes = `
-  base_type (oid, base) as (
-    select t.oid, t.oid from pg_catalog.pg_type as t where t.typtype <> 'd'
+  base_type (oid, base, modifier) as (
+    select t.oid, t.oid, -1 from pg_catalog.pg_type as t where t.typtype <> 'd'
     union all
-    select t.oid, b.base from base_type as b
+    select t.oid, b.base, case when t.typtypmod <> -1 then t.typtypmod else b.modifier end
+    from base_type as b
     join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'
   )`;
 

@@ -7,7 +7,7 @@ import { distributedTables } from '../catalog/distributed-tables.ts';
 import { grantOf } from '../catalog/grants.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
-import { byGain, entriesPerDay, isWorthIt } from '../catalog/index-gain.ts';
+import { byGain, entriesPerDay, isWorthIt, minSizeSetting } from '../catalog/index-gain.ts';
 import { noteUncounted, sampleDays, sampleIndexUsage, statisticsState } from '../catalog/index-usage.ts';
 import type { StatisticsState } from '../catalog/index-usage.ts';
 import { decidedBefore, droppedElsewhere, openDrops, superseded, takenOver } from '../catalog/open-drops.ts';
@@ -253,12 +253,7 @@ const config = {
     doc: 'Length of the window. No verdict before it has been watched without a gap. 0: judge on what is known now.',
   },
   min_size_mb: {
-    type: 'number',
-    unit: 'megabytes',
-    default: 1,
-    minimum: 0,
-    maximum: 1_000_000_000,
-    scoped: true,
+    ...minSizeSetting,
     doc: 'An unused index smaller than this is of severity info, unless its table takes very many writes: there is little to win.',
   },
   unlisted_readers: {

@@ -4,7 +4,7 @@
  */
 import { implicationKey, Redundancy } from '../catalog/index-coverage.ts';
 import type { ImplicationQuestion, RedundantIndex } from '../catalog/index-coverage.ts';
-import { byGain, entriesPerDay, isWorthIt } from '../catalog/index-gain.ts';
+import { byGain, entriesPerDay, isWorthIt, minSizeSetting } from '../catalog/index-gain.ts';
 import { indexDetails } from '../catalog/index-facts.ts';
 import type { IndexDetail } from '../catalog/index-facts.ts';
 import { comparableIndexes, provenImplications } from '../catalog/index-structure.ts';
@@ -122,12 +122,7 @@ export default defineStep({
   config: {
     enabled: { type: 'boolean', default: true, doc: 'Look for redundant indexes.' },
     min_size_mb: {
-      type: 'number',
-      unit: 'megabytes',
-      default: 1,
-      minimum: 0,
-      maximum: 1_000_000_000,
-      scoped: true,
+      ...minSizeSetting,
       doc: 'A redundant index smaller than this is of severity info, unless its table takes very many writes: there is little to win.',
     },
     partial_indexes: {

@@ -6,9 +6,9 @@ import { startCluster } from '../../build/cluster.ts';
 import type { Cluster } from '../../build/cluster.ts';
 import { outDirectory } from '../../build/paths.ts';
 import { findPostgres } from '../../build/postgres.ts';
-import type { PostgresInstall } from '../../build/postgres.ts';
 import { run } from '../../build/run.ts';
 import { runWorker } from '../../src/worker/worker.ts';
+import { chosenPostgres } from '../cluster/own-cluster.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { waitForRow } from '../support/maintenance.ts';
 import { arena } from './arena.ts';
@@ -17,12 +17,7 @@ import type { Arena } from './arena.ts';
 let cluster: Cluster;
 
 test.before(async () => {
-  // The matrix of versions says which server; otherwise it is this machine's.
-  const chosen = process.env['MAINT_TEST_POSTGRES'];
-  cluster = await startCluster({
-    ephemeral: true,
-    ...(chosen !== undefined && { postgres: JSON.parse(chosen) as PostgresInstall }),
-  });
+  cluster = await startCluster({ ephemeral: true, ...chosenPostgres() });
   process.env['MAINT_TEST_URL'] = cluster.url;
 });
 

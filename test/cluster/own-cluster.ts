@@ -45,9 +45,7 @@ export async function ownCluster(
   // operating system lives on, so nothing needs fsync; but SIGKILL may cut a block in two on its way to the kernel.
   const settings = { synchronous_commit: 'on', full_page_writes: 'on', ...more };
   const clients: pg.Client[] = [];
-  // The matrix of versions says which server; otherwise it is this machine's.
-  const named = process.env['MAINT_TEST_POSTGRES'];
-  const chosen = named === undefined ? {} : { postgres: JSON.parse(named) as PostgresInstall };
+  const chosen = chosenPostgres();
   let cluster: Cluster = await startCluster({
     ephemeral: true,
     settings,
@@ -88,6 +86,12 @@ export async function ownCluster(
   await administrator.end();
   await install(urlOf(cluster.port, database));
   return own;
+}
+
+/** For startCluster: the server that the matrix of versions names; otherwise this machine's. */
+export function chosenPostgres(): { postgres?: PostgresInstall } {
+  const named = process.env['MAINT_TEST_POSTGRES'];
+  return named === undefined ? {} : { postgres: JSON.parse(named) as PostgresInstall };
 }
 
 export function urlOf(port: number, name = database): string {

@@ -54,7 +54,9 @@ export async function loadCorpus(): Promise<Fixture[]> {
 export async function makeFixture(scope: Scope, fixture: Fixture): Promise<TestDatabase | null> {
   const context = scope as ExecutionContext;
   const cluster = fixture.ownServer ? await ownCluster(context, { autovacuum: 'off' }) : null;
-  const database = cluster ? databaseOf(cluster) : await createDatabase(context, { template: 'installed' });
+  const database = cluster
+    ? reconnectingDatabase(cluster)
+    : await createDatabase(context, { template: 'installed' });
   const [server] = await database.query<{ major: number }>(
     `select current_setting('server_version_num')::int / 10000 as major`,
   );
@@ -77,7 +79,7 @@ export async function makeFixture(scope: Scope, fixture: Fixture): Promise<TestD
 }
 
 /** Its connections are made anew for each query: a set-up may stop the server in between. */
-function databaseOf(cluster: OwnCluster): TestDatabase {
+function reconnectingDatabase(cluster: OwnCluster): TestDatabase {
   return {
     url: urlOf(cluster.port()),
     name: 'shop',

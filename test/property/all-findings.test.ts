@@ -12,7 +12,7 @@ import { openFindings, run } from '../support/maintenance.ts';
 import { Random, seedOfRun } from './random.ts';
 import { randomTable, rowValues } from './random-schema.ts';
 import type { IndexSpec, TableSpec } from './random-schema.ts';
-import { lost, planTraits, servedQueries } from './served-queries.ts';
+import { lost, planTraits, servedQueries, undone } from './served-queries.ts';
 import type { PlanTraits, ServedQuery } from './served-queries.ts';
 
 const rounds = Number(process.env['MAINT_TEST_ROUNDS'] ?? '1');
@@ -68,15 +68,6 @@ async function makeSchema(client: pg.Client, random: Random): Promise<TableSpec[
   }
   await client.query('analyze');
   return tables;
-}
-
-async function undone<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
-  await client.query('begin');
-  try {
-    return await work();
-  } finally {
-    await client.query('rollback');
-  }
 }
 
 /** Runs some of the queries that the indexes can serve, so that those that serve them are in use. */

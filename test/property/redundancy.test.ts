@@ -8,7 +8,7 @@ import { openFindings, run } from '../support/maintenance.ts';
 import { Random, seedOfRun } from './random.ts';
 import { createIndex, randomTable, rowValues } from './random-schema.ts';
 import type { IndexSpec, TableSpec } from './random-schema.ts';
-import { lost, planTraits, servedQueries } from './served-queries.ts';
+import { lost, planTraits, servedQueries, undone } from './served-queries.ts';
 
 const only = ['redundant_indexes'];
 const tableCount = 20;
@@ -35,16 +35,6 @@ async function verdicts(database: TestDatabase, tables: readonly TableSpec[]): P
       remedy: remedy!.replace(' concurrently', ''),
     };
   });
-}
-
-/** Runs in a transaction that is undone. */
-async function undone<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
-  await client.query('begin');
-  try {
-    return await work();
-  } finally {
-    await client.query('rollback');
-  }
 }
 
 /** A row that has the key of row `like`, and all else of its own. */

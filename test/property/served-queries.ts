@@ -99,3 +99,13 @@ export function lost(before: PlanTraits, after: PlanTraits, indexOnlyToo = false
   if (indexOnlyToo && before.indexOnly && !after.indexOnly) return 'an index-only scan';
   return null;
 }
+
+/** Runs in a transaction that is undone. */
+export async function undone<Result>(client: pg.ClientBase, work: () => Promise<Result>): Promise<Result> {
+  await client.query('begin');
+  try {
+    return await work();
+  } finally {
+    await client.query('rollback');
+  }
+}

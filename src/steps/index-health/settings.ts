@@ -1,4 +1,5 @@
 /** The settings of step 7. */
+import { minSizeSetting } from '../../catalog/index-gain.ts';
 import type { ConfigOf, Settings } from '../step.ts';
 
 export const indexHealthSettings = {
@@ -13,12 +14,7 @@ export const indexHealthSettings = {
     doc: 'An index is bloated when a REINDEX would give back more of it than this.',
   },
   min_size_mb: {
-    type: 'number',
-    unit: 'megabytes',
-    default: 1,
-    minimum: 0,
-    maximum: 1_000_000_000,
-    scoped: true,
+    ...minSizeSetting,
     doc: 'Smaller indexes are not looked at: there is little to win.',
   },
   auto_reindex: {

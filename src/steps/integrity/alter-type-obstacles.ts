@@ -1,7 +1,7 @@
 /** What refuses `alter column type`, or makes the change create new problems: then there is no automatic fix. */
 import { query } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
-import { baseTypes } from './key-column-pairs.ts';
+import { baseTypes } from '../../catalog/relations.ts';
 
 /** A column and the type that it would get. */
 export interface TypeChange {
@@ -32,8 +32,7 @@ const texts = `('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype)`;
  * than it; one that goes out from it may have no operator for the new type.
  */
 const text = `
-  with recursive base_type (oid, base, modifier) as (${baseTypes}
-  ), change as materialized (
+  with recursive ${baseTypes}, change as materialized (
     select c.relation::oid as relation, c.attnum, c.target::oid as target, c.modifier, a.attname, a.attinhcount, a.attgenerated, a.atttypid
     from pg_catalog.jsonb_to_recordset($1::jsonb) as c (relation int8, attnum int2, target int8, modifier int4)
     join pg_catalog.pg_attribute as a on a.attrelid = c.relation::oid and a.attnum = c.attnum

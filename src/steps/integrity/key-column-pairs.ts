@@ -1,6 +1,7 @@
 /** Pairs of referring and referenced column whose types differ, and which of these differences matter. */
 import { queryOne } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
+import { baseTypes } from '../../catalog/relations.ts';
 import { userSchema } from './check.ts';
 
 /** A type without the domains around it. */
@@ -45,21 +46,12 @@ export interface KeyTypes {
   keys: DifferingKey[];
 }
 
-/** Every type with the type that it is made of and the modifier that its domains give. */
-export const baseTypes = `
-    select t.oid, t.oid as base, -1 as modifier from pg_catalog.pg_type as t where t.typtype <> 'd'
-    union all
-    select t.oid, b.base, case when t.typtypmod <> -1 then t.typtypmod else b.modifier end
-    from base_type as b
-    join pg_catalog.pg_type as t on t.typbasetype = b.oid and t.typtype = 'd'`;
-
 /**
  * An index serves the comparison where the referring column is passed to the key's operator without a function call, and
  * where the default operator family of its type knows that operator.
  */
 const text = `
-  with recursive base_type (oid, base, modifier) as (${baseTypes}
-  ), foreign_key as materialized (
+  with recursive ${baseTypes}, foreign_key as materialized (
     select k.oid, k.conname, k.conkey, k.confkey, k.conpfeqop, k.conrelid, k.confrelid, n.nspname, c.relname
     from pg_catalog.pg_constraint as k
     join pg_catalog.pg_class as c on c.oid = k.conrelid

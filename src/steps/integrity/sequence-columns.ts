@@ -4,7 +4,7 @@
  */
 import { query } from '../../core/program.ts';
 import type { Program } from '../../core/program.ts';
-import { baseTypes } from './key-column-pairs.ts';
+import { baseTypes } from '../../catalog/relations.ts';
 
 interface FilledColumn {
   /** Null where the default has the sequence's name as text. */
@@ -41,8 +41,7 @@ export interface ColumnBound {
  * sequence's next one. A name as text (consttype 25) is stored as bytes behind four of length.
  */
 const text = `
-  with recursive base_type (oid, base, modifier) as (${baseTypes}
-  ), expression as materialized (
+  with recursive ${baseTypes}, expression as materialized (
     select f.adrelid as relation, f.adnum as attnum, 'pg_catalog.pg_attrdef'::regclass as class, f.oid, f.adbin::text as nodes
     from pg_catalog.pg_attrdef as f
     where f.adbin::text like '%:funcid 1574 %'
