@@ -8,11 +8,12 @@ export interface IncompletePartitionedIndex {
   index: string;
   quoted: string;
   definition: string;
+  unique: boolean;
   /** Partitions without an attached index; quoted. */
   missing_partitions: string[];
   /** Of partitions of all levels. */
   invalid_children: string[];
-  /** Foreign tables among the partitions: they can have no index, and the server counts them as long as it was made ON ONLY. */
+  /** Foreign tables among the partitions of all levels: they can have no index, and an ATTACH counts them as if they could. */
   foreign_partitions: string[];
   /**
    * Builds and attaches the missing ones; or rebuilds the invalid ones, after which an ATTACH makes the server look at the whole
@@ -28,13 +29,13 @@ const incompletePartitionedQuery = `
       'definition', definition.text,
       'missing_partitions', coalesce(missing.names, '[]'),
       'invalid_children', coalesce(children.names, '[]'),
-      'foreign_partitions', coalesce(missing.foreign_names, '[]'),
+      'unique', x.indisunique,
+      'foreign_partitions', coalesce(foreign_table.names, '[]'),
       'remedy', case
+        when foreign_table.names is not null then case
+          when not x.indisunique and pg_catalog.starts_with(definition.text, definition.head) then pg_catalog.format(e'drop index %1$I.%2$I;\ncreate index %2$I on %1$I.%3$I%4$s;', n.nspname, c.relname, t.relname,
+            pg_catalog.substr(definition.text, pg_catalog.length(definition.head) + 1)) end
         when missing.names is null then healing.statements
-        when missing.foreign_names is not null and not x.indisunique
-            and pg_catalog.starts_with(definition.text, definition.head)
-          then pg_catalog.format(e'drop index %1$I.%2$I;\ncreate index %2$I on %1$I.%3$I%4$s;', n.nspname, c.relname, t.relname,
-            pg_catalog.substr(definition.text, pg_catalog.length(definition.head) + 1))
         when missing.all_leaves and pg_catalog.starts_with(definition.text, definition.head)
           then missing.statements end
     ) as row
@@ -49,7 +50,6 @@ const incompletePartitionedQuery = `
   ) as definition
   cross join lateral (
     select pg_catalog.jsonb_agg(p.quoted order by p.quoted) as names,
-      pg_catalog.jsonb_agg(p.quoted order by p.quoted) filter (where p.relkind = 'f') as foreign_names,
       pg_catalog.bool_and(p.relkind = 'r') as all_leaves,
       pg_catalog.string_agg(pg_catalog.format(
           e'create %sindex concurrently %I on %s%s;\\nalter index %s attach partition %I.%I;',
@@ -80,6 +80,12 @@ const incompletePartitionedQuery = `
     join pg_catalog.pg_class as cc on cc.oid = cx.indexrelid and cc.relkind = 'i'
     join pg_catalog.pg_namespace as cn on cn.oid = cc.relnamespace
   ) as children
+  cross join lateral (
+    select pg_catalog.jsonb_agg(pg_catalog.format('%I.%I', fn.nspname, fc.relname) order by fn.nspname, fc.relname) as names
+    from pg_catalog.pg_partition_tree(x.indrelid) as tree
+    join pg_catalog.pg_class as fc on fc.oid = tree.relid and fc.relkind = 'f'
+    join pg_catalog.pg_namespace as fn on fn.oid = fc.relnamespace
+  ) as foreign_table
   cross join lateral (
     -- Attaching what is attached already makes the server look whether all are valid now: from the leaves up.
     select pg_catalog.string_agg(s.statement, e'\n' order by s.phase, s.depth desc, s.name) as statements

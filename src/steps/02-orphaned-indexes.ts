@@ -202,7 +202,9 @@ function whyIncomplete(index: IncompletePartitionedIndex): string {
   const { missing_partitions: missing, invalid_children: invalid, foreign_partitions: foreign } = index;
   const [first] = foreign;
   if (first !== undefined)
-    return `was made ON ONLY, and partition ${first} is a foreign table, which can have no index: made anew without ONLY, which locks the table while it is built, it would be valid`;
+    return index.unique
+      ? `is invalid and stays so: partition ${first} is a foreign table, which can have no unique index`
+      : `is invalid, and partition ${first} is a foreign table, which can have no index: only an index that is created without ONLY is valid then, and the table is locked while it is built`;
   if (missing.length > 0)
     return `was never completed: it has no index attached for ${missing.length} of its partitions`;
   return invalid.length > 0

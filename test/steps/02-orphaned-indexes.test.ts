@@ -240,6 +240,27 @@ test('one made ON ONLY over a foreign partition is made anew without it', async 
   t.deepEqual(await database.query('select from pg_index where not indisvalid'), []);
 });
 
+test('a foreign partition below another partition counts as well, and over one no unique index can be valid', async (t) => {
+  const database = await createDatabase(t, { template: 'installed' });
+  await database.query(parted);
+  await database.query(`create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing;
+    create foreign table app.far partition of app.p_2 default server nowhere;
+    create index p_a on only app.p (a); create index p_1_a on app.p_1 (a); alter index app.p_a attach partition app.p_1_a;
+    create index p_2_a on only app.p_2 (a); create index p_2_2_a on app.p_2_2 (a); create index p_2_3_a on app.p_2_3 (a);
+    alter index app.p_2_a attach partition app.p_2_2_a; alter index app.p_2_a attach partition app.p_2_3_a;
+    alter index app.p_a attach partition app.p_2_a`);
+  await run(database, { only });
+  const [plain] = await openFindings(database, kind);
+  t.regex(plain!.summary, /partition app\.far is a foreign table/);
+  t.is(await applyRemedies(database), 0);
+  t.deepEqual(await database.query('select from pg_index where not indisvalid'), []);
+  await database.query('create unique index p_k on only app.p (k, a)');
+  await run(database, { only });
+  const [unique] = await openFindings(database, kind);
+  t.regex(unique!.summary, /is invalid and stays so/);
+  t.is(unique!.remedy, null);
+});
+
 test('a damaged catalog is reported as critical and not touched', async (t) => {
   const database = await createDatabase(t, { template: 'installed' });
   await makeIndexedTable(database, shop);
