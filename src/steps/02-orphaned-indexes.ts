@@ -203,13 +203,13 @@ function whyIncomplete(index: IncompletePartitionedIndex): string {
   const [first] = foreign;
   if (first !== undefined)
     return index.unique
-      ? `is invalid and stays so: partition ${first} is a foreign table, which can have no unique index`
-      : `is invalid, and partition ${first} is a foreign table, which can have no index: only an index that is created without ONLY is valid then, and the table is locked while it is built`;
+      ? `is invalid and cannot become valid: partition ${first} is a foreign table, which cannot have a unique index`
+      : `is invalid: partition ${first} is a foreign table, which cannot have an index. An index created without ONLY is valid; its build blocks writes to the table`;
   if (missing.length > 0)
     return `was never completed: it has no index attached for ${missing.length} of its partitions`;
   return invalid.length > 0
     ? `is invalid: it has ${invalid.length} invalid indexes among its partitions`
-    : 'is invalid, though all its partitions have a valid index: it was not looked at since the last of them was repaired';
+    : 'is invalid although every partition has a valid index: the server has not checked it since the last one was repaired';
 }
 
 function incompleteFinding(index: IncompletePartitionedIndex): Finding {

@@ -70,9 +70,9 @@ function weight(ranked: Ranked): number {
 
 /** Why an index could find nothing that reading the table does not; null where it may. */
 function pointlessBecause({ distinct_values, null_share, rows }: UnservedForeignKey): string | null {
-  if (null_share === 1) return 'a column of it is null in every row that ANALYZE saw';
+  if (null_share === 1) return 'one of its columns is null in every row that ANALYZE read';
   if (distinct_values !== null && distinct_values <= 1 && (rows ?? 0) > 1)
-    return 'it has one value in all rows that ANALYZE saw';
+    return 'every row that ANALYZE read has the same value';
   return null;
 }
 
@@ -123,8 +123,13 @@ function cost(key: UnservedForeignKey): string {
   if (!key.enforced) return 'It is not enforced, so only joins along it would use one.';
   const { searched_by: part, quoted_referenced: parent, quoted_table: table } = key;
   if (part === null) return `A delete in ${parent} reads all of ${table}.`;
-  const rows = part.rows === null ? 'a number of rows that is not known' : `about ${part.rows} rows`;
-  return `A delete in ${parent} reads ${rows} by index ${part.index}, which has ${part.columns.length} of its ${key.columns.length} columns.`;
+  const rows =
+    part.rows === null
+      ? 'an unknown number of rows'
+      : part.rows === 1
+        ? 'about one row'
+        : `about ${part.rows} rows`;
+  return `A delete in ${parent} reads ${rows} through index ${part.index}, which covers ${part.columns.length} of its ${key.columns.length} columns.`;
 }
 
 /** A search by the key that costs enough, or that happened often enough. */
