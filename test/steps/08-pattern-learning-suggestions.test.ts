@@ -124,7 +124,7 @@ test('hypothetical indexes of the session are left alone, and nothing of ours st
   await made.query(`select hypopg_create_index('create index on orders (status)')`);
   await ask(made, 'select note from orders where customer = $1', [7]);
   const [pattern] = await learned(made);
-  t.is(indexOf(pattern)?.['verdict'], 'verified');
+  t.is(indexOf(pattern)?.['verdict'], 'verified', JSON.stringify(indexOf(pattern)));
   const left = await made.query<{ count: number }>('select count(*)::int as count from hypopg_list_indexes');
   t.is(left[0]!.count, 1);
   t.deepEqual(await made.query('select name from pg_prepared_statements where name like $1', ['maint%']), []);
